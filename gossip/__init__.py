@@ -1,0 +1,1 @@
+"""The cluster brain and its binary bus protocol, without any I/O."""

@@ -1,0 +1,352 @@
+"""What a node knows: the other nodes, the owners of the slots, epochs, links. Data only.
+
+Owns the records and the look-ups; decides nothing. Rules:
+
+* Times (`*_at`) are monotonic milliseconds, None for "never" or "not now".
+* A set of slots is an `int` with bit `s` for slot `s`; on the wire it is the same number as 2048
+  little-endian bytes, which each node keeps beside it, as it is sent with every packet.
+* Slots change hands in `assign` alone, so that nobody can own a slot twice.
+* A node's primary is held by id and looked up when needed: it may not be known yet.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import Factory, define, field
+
+from .limits import SLOT_COUNT, SLOTS_BITMAP_BYTES
+from .messages import NO_SLOTS, MessageType, NodeFlag, NodeId
+
+LinkId = int
+"""The runtime numbers inbound links downwards from -1, the core outbound ones upwards from 1."""
+
+ALL_SLOTS: Final = (1 << SLOT_COUNT) - 1
+FAILING: Final = NodeFlag.PFAIL | NodeFlag.FAIL
+
+
+def mask_of(slots: bytes) -> int:
+    """The number for a bitmap of the wire."""
+    return int.from_bytes(slots, "little")
+
+
+def bitmap_of(mask: int) -> bytes:
+    """The bitmap of the wire for a set of slots."""
+    return mask.to_bytes(SLOTS_BITMAP_BYTES, "little")
+
+
+def slots_in(mask: int) -> Iterator[int]:
+    """The slots of a set, in order."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
+
+
+class BrokenInvariant(AssertionError):
+    """What we know contradicts itself: a bug of ours, never something that a peer can cause."""
+
+
+@define(eq=False)
+class Link:
+    """One TCP connection on the bus."""
+
+    link_id: LinkId
+    created_at: int
+    is_inbound: bool
+    peer_ip: str = ""
+    local_ip: str = ""
+    is_up: bool = False
+    """False while an outbound connection is being made."""
+    has_received: bool = False
+    node: "Node | None" = None
+    """Whom it leads to; None for an inbound link whose peer has not shown itself a member."""
+
+
+@define(eq=False)
+class Node:
+    """One member of the cluster, or somebody in handshake, as we see it."""
+
+    node_id: NodeId
+    flags: NodeFlag
+    created_at: int
+    ip: str = ""
+    port: int = 0
+    pport: int = 0
+    cport: int = 0
+    hostname: str = ""
+    human_nodename: str = ""
+    shard_id: NodeId = ""
+    other_aux: tuple[tuple[str, str], ...] = ()
+    config_epoch: int = 0
+    seen_current_epoch: int = 0
+    """Greatest current epoch in its own packets: one with a smaller epoch comes late."""
+    replica_of: NodeId | None = None
+    mask: int = field(default=0, repr=False)
+    slots: bytes = field(default=NO_SLOTS, repr=False)
+    ping_sent_at: int | None = None
+    """Since when an answer is owed."""
+    pong_received_at: int | None = None
+    data_received_at: int | None = None
+    failed_at: int | None = None
+    """When it was flagged FAIL."""
+    reports: dict[NodeId, int] = Factory(dict)
+    """Who called it failing, and when last."""
+    offset: int = 0
+    offset_at: int | None = None
+    voted_at: int | None = None
+    """When we last voted for one of its replicas."""
+    voted_for: NodeId | None = None
+    orphaned_at: int | None = None
+    link: Link | None = None
+    """The outbound link, over which we ping it."""
+    inbound: Link | None = None
+    connect_at: int | None = None
+    """When to try the next connection, if that failed before."""
+    connect_failures: int = 0
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it says it is one; a node in handshake is neither primary nor replica."""
+        return bool(self.flags & NodeFlag.PRIMARY)
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether it says it is one."""
+        return bool(self.flags & NodeFlag.REPLICA)
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether a majority found it failing."""
+        return bool(self.flags & NodeFlag.FAIL)
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether we alone find it failing."""
+        return bool(self.flags & NodeFlag.PFAIL)
+
+    @property
+    def is_failing(self) -> bool:
+        """PFAIL or FAIL."""
+        return bool(self.flags & FAILING)
+
+    @property
+    def in_handshake(self) -> bool:
+        """Whether its id is a stand-in."""
+        return bool(self.flags & NodeFlag.HANDSHAKE)
+
+    @property
+    def has_address(self) -> bool:
+        """Whether it can be connected to."""
+        return not self.flags & NodeFlag.NOADDR and bool(self.ip) and self.cport > 0
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the outbound link stands."""
+        return self.link is not None and self.link.is_up
+
+
+@define(eq=False)
+class Election:
+    """Our own candidature."""
+
+    starts_at: int
+    scheduled_at: int
+    rank: int
+    failed_rank: int
+    is_manual: bool
+    agreed: set[NodeId] = Factory(set)
+    """Siblings that called our primary failing after we were scheduled."""
+    epoch: int | None = None
+    """Set when the votes were asked for."""
+    asked_at: int = 0
+    votes: set[NodeId] = Factory(set)
+    early_retries: int = 0
+    is_expired: bool = False
+
+
+@define(eq=False)
+class ManualFailover:
+    """A failover that an operator asked for: at the replica, or at the primary that pauses."""
+
+    ends_at: int
+    replica_id: NodeId | None = None
+    """At the primary: who asked. None at the replica."""
+    primary_offset: int | None = None
+    """At the replica: where the paused primary stands still."""
+    can_start: bool = False
+
+
+@define(eq=False)
+class ClusterState:
+    """Everything a node knows about its cluster."""
+
+    myself: Node
+    wall_offset_ms: int = 0
+    """Unix milliseconds minus monotonic milliseconds."""
+    nodes: dict[NodeId, Node] = Factory(dict)
+    owners: dict[NodeId, Node] = Factory(dict)
+    """The nodes with slots. All are primaries: they are the voters."""
+    assigned: int = field(default=0, repr=False)
+    not_claimed: int = field(default=0, repr=False)
+    """Slots whose owner has stopped claiming them, but that nobody else has claimed yet."""
+    current_epoch: int = 0
+    last_vote_epoch: int = 0
+    migrating_to: dict[int, NodeId] = Factory(dict)
+    importing_from: dict[int, NodeId] = Factory(dict)
+    banned_until: dict[NodeId, int] = Factory(dict)
+    links: dict[LinkId, Link] = Factory(dict)
+    next_link_id: LinkId = 1
+    is_ok: bool = False
+    first_judged_at: int | None = None
+    minority_at: int | None = None
+    election: Election | None = None
+    retry_at: int | None = None
+    """No automatic election before this, after one that failed."""
+    manual: ManualFailover | None = None
+    not_started_reason: object = None
+    """The reason last given for not starting a failover, so that it is given once."""
+    ticks: int = 0
+    dropped_types: frozenset[int] = frozenset()
+    sent_counts: dict[int, int] = Factory(dict)
+    received_counts: dict[int, int] = Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.nodes[self.myself.node_id] = self.myself
+
+    # ---- nodes ----
+
+    def others(self) -> Iterator[Node]:
+        """All nodes but myself, those in handshake included."""
+        return (node for node in self.nodes.values() if node is not self.myself)
+
+    def members(self) -> Iterator[Node]:
+        """All nodes but myself that have shown their id."""
+        return (node for node in self.others() if not node.in_handshake)
+
+    def maybe_member(self, node_id: NodeId) -> Node | None:
+        """The node with that id, unless the id is a stand-in."""
+        node = self.nodes.get(node_id)
+        return None if node is None or node.in_handshake else node
+
+    def primary_of(self, node: Node) -> Node | None:
+        """The primary that a replica names, if it is known."""
+        return None if node.replica_of is None else self.nodes.get(node.replica_of)
+
+    def shard_primary(self, node: Node) -> Node | None:
+        """The node itself if it is a primary, else its primary."""
+        return node if node.is_primary else self.primary_of(node)
+
+    def replicas_of(self, primary: Node) -> list[Node]:
+        """All replicas of a node, myself included, in the order of their ids."""
+        found = [node for node in self.nodes.values() if node.replica_of == primary.node_id]
+        return sorted(found, key=lambda node: node.node_id)
+
+    # ---- slots ----
+
+    def owner_of(self, slot: int) -> Node | None:
+        """Who owns a slot."""
+        bit = 1 << slot
+        return next((node for node in self.owners.values() if node.mask & bit), None)
+
+    def assign(self, mask: int, owner: Node | None) -> dict[NodeId, int]:
+        """Gives slots to `owner` (None: to nobody); what each former owner lost by it."""
+        lost: dict[NodeId, int] = {}
+        for node in list(self.owners.values()):
+            taken = node.mask & mask
+            if taken and node is not owner:
+                lost[node.node_id] = taken
+                self._set_mask(node, node.mask & ~taken)
+        if owner is None:
+            self.assigned &= ~mask
+        else:
+            self.assigned |= mask
+            self._set_mask(owner, owner.mask | mask)
+        self.not_claimed &= ~mask
+        if owner is not self.myself:
+            for slot in [slot for slot in self.migrating_to if mask >> slot & 1]:
+                del self.migrating_to[slot]
+        return lost
+
+    def _set_mask(self, node: Node, mask: int) -> None:
+        if mask and not node.mask and any(other.replica_of for other in self.nodes.values()):
+            # A primary with its first slots may get replicas of others, if there are any.
+            node.flags |= NodeFlag.MIGRATE_TO
+        node.mask = mask
+        node.slots = bitmap_of(mask)
+        if mask:
+            self.owners[node.node_id] = node
+        else:
+            self.owners.pop(node.node_id, None)
+
+    # ---- votes ----
+
+    def is_voter(self, node: Node) -> bool:
+        """Whether a node may vote: a primary with at least one slot."""
+        return node.node_id in self.owners
+
+    @property
+    def size(self) -> int:
+        """How many voters there are, dead ones included."""
+        return len(self.owners)
+
+    @property
+    def quorum(self) -> int:
+        """How many of them are a majority."""
+        return len(self.owners) // 2 + 1
+
+    @property
+    def has_majority(self) -> bool:
+        """Whether we reach a majority of the voters."""
+        reachable = sum(not node.flags & FAILING for node in self.owners.values())
+        return reachable >= self.quorum
+
+    # ---- time ----
+
+    def wall_ms(self, at: int | None) -> int:
+        """A monotonic time as Unix milliseconds, for others' eyes; 0 for never."""
+        return 0 if at is None else max(0, at + self.wall_offset_ms)
+
+    def count(self, counts: dict[int, int], message_type: MessageType | int) -> None:
+        """Counts a message for CLUSTER INFO."""
+        counts[int(message_type)] = counts.get(int(message_type), 0) + 1
+
+    # ---- invariants ----
+
+    def invariants(self) -> None:
+        """Raises BrokenInvariant if what we know contradicts itself."""
+        self._invariants_cheap()
+        seen = 0
+        for node_id, node in self.nodes.items():
+            _require(node.node_id == node_id, "a node is filed under its id")
+            _require(seen & node.mask == 0, "a slot has one owner")
+            seen |= node.mask
+            _require(bool(node.mask) == (node_id in self.owners), "owners are those with slots")
+            _require(not node.mask or node.is_primary, "only primaries own slots")
+            _require(node.is_primary != node.is_replica or node.in_handshake, "one role each")
+            _require(node.flags & FAILING != FAILING, "FAIL replaces PFAIL")
+            _require(node.is_replica or node.replica_of is None, "only replicas have a primary")
+            _require(node.config_epoch <= self.current_epoch, "no config epoch beyond the current")
+            _require(node.mask == mask_of(node.slots), "both forms of the slots are equal")
+        _require(seen == self.assigned, "the assigned slots are the owned ones")
+        for link_id, link in self.links.items():
+            _require(link.link_id == link_id, "a link is filed under its id")
+            if link.node is not None:
+                _require(self.nodes.get(link.node.node_id) is link.node, "links lead to nodes")
+
+    def _invariants_cheap(self) -> None:
+        myself = self.myself
+        _require(self.nodes.get(myself.node_id) is myself, "I know myself")
+        _require(myself.config_epoch <= self.current_epoch, "my epoch is not beyond the current")
+        _require(self.last_vote_epoch <= self.current_epoch, "no vote in an epoch to come")
+        _require(myself.replica_of != myself.node_id, "nobody replicates himself")
+        _require(not myself.flags & FAILING, "I never call myself failing")
+        _require(not (myself.is_replica and self.migrating_to), "replicas move no slots")
+        for slot in self.migrating_to:
+            _require(bool(myself.mask >> slot & 1), "a migrating slot is ours")
+        for slot in self.importing_from:
+            _require(not myself.mask >> slot & 1, "an importing slot is not ours yet")
+
+
+def _require(condition: bool, rule: str) -> None:
+    if not condition:
+        raise BrokenInvariant(rule)

@@ -1,0 +1,226 @@
+"""One step of the core: what it may look at, and where it puts what it wants done.
+
+Owns `Turn`, which every handler is given, and the building of headers and entries out of the
+state. Rules: handlers change the state and call `save`, `change`, `send_*` and `tell`; nothing
+happens before `outputs`. A packet is built from the state at the time of the call, and the file from
+the state at the end, so the file is never behind a packet.
+"""
+
+from attrs import Factory, define
+
+from .config import Config
+from .events import AddressChanged, Event, LinkDropped, LinkLoss
+from .inputs import LocalData, Rng
+from .messages import (
+    Extension,
+    ForgottenNode,
+    GossipEntry,
+    Header,
+    Hostname,
+    HumanNodename,
+    Message,
+    MessageFlag,
+    NodeFlag,
+    NodeId,
+    ShardId,
+    message_type,
+)
+from .outputs import (
+    BecomeReplica,
+    Change,
+    Close,
+    Connect,
+    LinkOrder,
+    Outputs,
+    Send,
+    SlotsMarked,
+    SlotsMoved,
+)
+from .state import ClusterState, Link, Node, bitmap_of
+from .storage import stored_cluster
+
+
+@define(eq=False)
+class Turn:
+    """The core during one step."""
+
+    state: ClusterState
+    config: Config
+    rng: Rng
+    local: LocalData
+    now: int
+    changes: list[Change] = Factory(list)
+    sends: list[Send] = Factory(list)
+    links: list[LinkOrder] = Factory(list)
+    events: list[Event] = Factory(list)
+    must_save: bool = False
+    must_sync: bool = False
+    must_judge: bool = False
+    """The state of the cluster has to be judged anew before the step ends."""
+
+    # ---- what is wanted ----
+
+    def tell(self, event: Event) -> None:
+        """Notes a decision."""
+        self.events.append(event)
+
+    def change(self, change: Change) -> None:
+        """Has the node changed."""
+        self.changes.append(change)
+
+    def save(self, *, sync: bool = False) -> None:
+        """Has nodes.conf written; `sync` if a packet of this step reveals what changed."""
+        self.must_save = True
+        self.must_sync = self.must_sync or sync
+
+    def changed(self, *, sync: bool = False) -> None:
+        """As `save`, and the change may also open or close the cluster."""
+        self.save(sync=sync)
+        self.must_judge = True
+
+    def outputs(self) -> Outputs:
+        """All of it."""
+        return Outputs(
+            save=stored_cluster(self.state) if self.must_save else None,
+            must_sync=self.must_save and self.must_sync,
+            changes=tuple(self.changes),
+            send=tuple(self.sends),
+            links=tuple(self.links),
+            events=tuple(self.events),
+        )
+
+    # ---- packets ----
+
+    def send_on(self, link: Link, message: Message) -> None:
+        """Sends over one link."""
+        self.state.count(self.state.sent_counts, message_type(message))
+        self.sends.append(Send(link.link_id, message))
+
+    def send_to(self, node: Node, message: Message) -> bool:
+        """Sends to a node over whichever link there is; False if there is none."""
+        link = node.link if node.is_linked else node.inbound
+        if link is None:
+            return False
+        self.send_on(link, message)
+        return True
+
+    def broadcast(self, message: Message) -> None:
+        """Sends one message to all members."""
+        for node in self.state.members():
+            self.send_to(node, message)
+
+    def header(self, message_flags: MessageFlag = MessageFlag.NONE) -> Header:
+        """How we see ourselves; a replica shows its primary's slots and epoch."""
+        state, config, myself = self.state, self.config, self.state.myself
+        shown = state.shard_primary(myself) or myself
+        return Header(
+            sender=myself.node_id,
+            current_epoch=state.current_epoch,
+            config_epoch=shown.config_epoch,
+            offset=self.local.offset(),
+            port=config.port,
+            cport=config.cport,
+            pport=config.pport,
+            flags=myself.flags,
+            ip=config.announce_ip,
+            cluster_ok=state.is_ok,
+            message_flags=message_flags,
+            slots=shown.slots,
+            replica_of=myself.replica_of,
+        )
+
+    def entry(self, node: Node) -> GossipEntry:
+        """What we say about another node."""
+        return GossipEntry(
+            node_id=node.node_id,
+            ping_sent_s=self.state.wall_ms(node.ping_sent_at) // 1000,
+            pong_received_s=self.state.wall_ms(node.pong_received_at) // 1000,
+            ip=node.ip,
+            port=node.port,
+            cport=node.cport,
+            flags=node.flags,
+            pport=node.pport,
+        )
+
+    def extensions(self) -> tuple[Extension, ...]:
+        """What goes with each heartbeat, in the order of 7.2."""
+        found: list[Extension] = []
+        if self.config.hostname:
+            found.append(Hostname(self.config.hostname))
+        if self.config.human_nodename:
+            found.append(HumanNodename(self.config.human_nodename))
+        for node_id, until in self.state.banned_until.items():
+            if until > self.now:
+                found.append(ForgottenNode(node_id, -(-(until - self.now) // 1000)))
+        found.append(ShardId(self.state.myself.shard_id))
+        return tuple(found)
+
+    # ---- links ----
+
+    def open_link(self, node: Node) -> None:
+        """Begins to connect to a node."""
+        link = Link(self.state.next_link_id, self.now, is_inbound=False, node=node)
+        self.state.next_link_id += 1
+        self.state.links[link.link_id] = link
+        node.link = link
+        self.links.append(Connect(link.link_id, node.node_id, node.ip, node.cport))
+
+    def close_link(self, link: Link | None, reason: LinkLoss) -> None:
+        """Closes a link; what still comes over it is dropped."""
+        if link is None or self.state.links.pop(link.link_id, None) is None:
+            return
+        if link.node is not None:
+            self.tell(LinkDropped(link.node.node_id, reason))
+        self.detach_link(link)
+        self.links.append(Close(link.link_id))
+
+    @staticmethod
+    def detach_link(link: Link) -> None:
+        """Lets the node forget the link."""
+        node, link.node = link.node, None
+        if node is not None and node.link is link:
+            node.link = None
+        if node is not None and node.inbound is link:
+            node.inbound = None
+
+    # ---- what several handlers need ----
+
+    def assign_slots(self, mask: int, owner: Node | None) -> dict[NodeId, int]:
+        """Gives slots to a node and tells ours; what each former owner lost."""
+        had_moves = bool(self.state.migrating_to)
+        lost = self.state.assign(mask, owner)
+        self.change(SlotsMoved(bitmap_of(mask), None if owner is None else owner.node_id))
+        if had_moves:
+            self.tell_marks()
+        self.changed()
+        return lost
+
+    def tell_marks(self) -> None:
+        """Tells our node which slots are on the move."""
+        self.change(
+            SlotsMarked(
+                tuple(sorted(self.state.migrating_to.items())),
+                tuple(sorted(self.state.importing_from.items())),
+            )
+        )
+
+    def replicate_from(self, primary: Node) -> None:
+        """Has our node replicate from a primary, if its address is known."""
+        if primary.has_address:
+            self.change(
+                BecomeReplica(primary.node_id, primary.ip, primary.port, primary.pport)
+            )
+
+    def move_node(self, node: Node, ip: str, ports: tuple[int, int, int]) -> None:
+        """Notes a node's address, (port, pport, cport) behind it; connects there from now on."""
+        has_moved = (node.ip, node.cport) != (ip, ports[2])
+        node.ip = ip
+        node.port, node.pport, node.cport = ports
+        node.flags &= ~NodeFlag.NOADDR
+        node.connect_at, node.connect_failures = None, 0
+        if has_moved:
+            self.close_link(node.link, LinkLoss.ADDRESS_CHANGED)
+        self.tell(AddressChanged(node.node_id, ip, node.cport))
+        self.changed()
+        if self.state.myself.replica_of == node.node_id:
+            self.replicate_from(node)

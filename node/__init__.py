@@ -1,0 +1,1 @@
+"""One Clustrio node: everything that turns client bytes into replies."""

@@ -1,0 +1,195 @@
+"""MULTI, EXEC and the optimistic lock WATCH.
+
+Between MULTI and EXEC the gate queues requests in `session.queue`. A transaction that held a request
+which could not even be queued is refused as a whole; errors while it runs are replies among others.
+"""
+
+from ..effects import EffectBatch
+from ..errors import EXEC_ABORT, CommandError
+from ..registry import command
+from ..resp.encoder import OK, array
+from ..session import Session
+from ...slots.keyspec import key_range
+
+_CONTROL = "noscript loading stale fast allow_busy"
+_FEATURE = "watch"
+
+
+@command("MULTI", group="transactions", since="1.2.0", arity=1, flags=_CONTROL)
+def multi(session: Session, args: list[bytes]) -> bytes:
+    """Begins a transaction: what follows is queued until EXEC."""
+    if session.queue is not None:
+        raise CommandError(b"ERR MULTI calls can not be nested")
+    session.queue = []
+    session.queue_broken = False
+    session.machine.regate(session)
+    return OK
+
+
+def discard_transaction(session: Session) -> None:
+    """Forget queued requests and watched keys."""
+    session.queue = None
+    session.queue_broken = False
+    unwatch_all(session)
+    session.machine.regate(session)
+
+
+@command(
+    "DISCARD",
+    group="transactions",
+    since="2.0.0",
+    arity=1,
+    flags=_CONTROL,
+    complexity="O(N) in the number of queued commands",
+)
+def discard(session: Session, args: list[bytes]) -> bytes:
+    """Gives up the transaction."""
+    if session.queue is None:
+        raise CommandError(b"ERR DISCARD without MULTI")
+    discard_transaction(session)
+    return OK
+
+
+@command(
+    "EXEC",
+    group="transactions",
+    since="1.2.0",
+    arity=1,
+    flags="noscript loading stale skip_slowlog",
+    complexity="That of the queued commands",
+)
+def exec_(session: Session, args: list[bytes]) -> bytes:
+    """Runs the queued commands as one, unless a watched key has changed."""
+    queue = session.queue
+    if queue is None:
+        raise CommandError(b"ERR EXEC without MULTI")
+    broken = session.queue_broken
+    is_stale = _is_stale(session)
+    discard_transaction(session)
+    if broken:
+        raise EXEC_ABORT
+    if is_stale:
+        return session.encoder.null_array
+    gate = session.machine.gate
+    effects = session.machine.keyspace.effects
+    replies: list[bytes] = []
+    session.may_block = False
+    effects.depth += 1
+    try:
+        for queued, request in queue:
+            try:
+                replies.append(gate.call(session, queued, request))
+            except CommandError as failure:
+                gate.count_error(failure)
+                replies.append(failure.encoded())
+    finally:
+        effects.depth -= 1
+        session.may_block = True
+    return array(replies)
+
+
+# --- WATCH -----------------------------------------------------------------------------------------
+
+
+class WatchedKeys:
+    """Who watches which key of one node; learns of changes as a consumer of effects."""
+
+    def __init__(self) -> None:
+        self.watchers: dict[tuple[int, bytes], set[Session]] = {}
+
+    def on_effects(self, batch: EffectBatch) -> None:
+        """Spoil the transactions of everybody who watched what changed."""
+        for place in batch.touched:
+            self._spoil(place)
+        for database in batch.flushed:
+            for place in list(self.watchers):
+                if database in (-1, place[0]):
+                    self._spoil(place)
+
+    def _spoil(self, place: tuple[int, bytes]) -> None:
+        for session in self.watchers.get(place, ()):
+            watch: Watch = session.features[_FEATURE]
+            watch.is_spoilt = True
+
+
+class Watch:
+    """The watched keys of one session, and whether each lived when the watch began."""
+
+    __slots__ = ("is_spoilt", "places", "table")
+
+    def __init__(self, table: WatchedKeys) -> None:
+        self.table = table
+        self.places: dict[tuple[int, bytes], bool] = {}
+        self.is_spoilt = False
+
+    def on_disconnect(self, session: Session) -> None:
+        """The client is gone, or wants to watch no more."""
+        for place in self.places:
+            watchers = self.table.watchers[place]
+            watchers.discard(session)
+            if not watchers:
+                del self.table.watchers[place]
+        self.places.clear()
+        if not self.table.watchers:
+            effects = session.machine.keyspace.effects
+            if self.table in effects.consumers:
+                session.machine.remove_consumer(self.table)
+
+
+@command(
+    "WATCH",
+    group="transactions",
+    since="2.2.0",
+    arity=-2,
+    flags=_CONTROL,
+    keys=(key_range(1, "RO"),),
+    args="key...",
+    complexity="O(1) per key",
+)
+def watch(session: Session, args: list[bytes]) -> bytes:
+    """Lets the next EXEC fail if one of the keys changes before it."""
+    if session.queue is not None:
+        raise CommandError(b"ERR WATCH inside MULTI is not allowed")
+    machine = session.machine
+    own: Watch | None = session.features.get(_FEATURE)
+    if own is None:
+        own = session.features[_FEATURE] = Watch(machine.watched_keys)
+        machine.regate(session)
+    for key in args[1:]:
+        place = (session.db.index, key)
+        if place in own.places:
+            continue
+        if not own.table.watchers:
+            machine.add_consumer(own.table)
+        own.places[place] = session.db.peek(key) is not None
+        own.table.watchers.setdefault(place, set()).add(session)
+    return OK
+
+
+@command("UNWATCH", group="transactions", since="2.2.0", arity=1, flags=_CONTROL)
+def unwatch(session: Session, args: list[bytes]) -> bytes:
+    """Forgets all watched keys."""
+    unwatch_all(session)
+    return OK
+
+
+def unwatch_all(session: Session) -> None:
+    """Forget all watched keys of a session."""
+    own: Watch | None = session.features.pop(_FEATURE, None)
+    if own is not None:
+        own.on_disconnect(session)
+        session.machine.regate(session)
+
+
+def _is_stale(session: Session) -> bool:
+    """Whether a watched key was changed, or died of old age without anybody having removed it."""
+    own: Watch | None = session.features.get(_FEATURE)
+    if own is None:
+        return False
+    if own.is_spoilt:
+        return True
+    keyspace = session.machine.keyspace
+    return any(
+        lived and keyspace.database(index).peek(key) is None
+        for (index, key), lived in own.places.items()
+    )

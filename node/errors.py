@@ -1,0 +1,93 @@
+"""Every error that a client can be sent, worded once.
+
+A command that cannot do what it was asked raises `CommandError`; the dispatcher turns it into an error
+reply. The first word is the code that clients switch on, so it is part of the text.
+"""
+
+
+class CommandError(Exception):
+    """An error reply on its way to the client: `text` holds everything between `-` and CRLF."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def encoded(self) -> bytes:
+        """The reply as RESP bytes; line breaks cannot get out of the error line."""
+        return b"-" + self.text.replace(b"\r", b" ").replace(b"\n", b" ") + b"\r\n"
+
+
+class ProtocolError(Exception):
+    """The client broke the protocol: it gets `text` as an error and loses its connection."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+WRONG_TYPE = CommandError(b"WRONGTYPE Operation against a key holding the wrong kind of value")
+SYNTAX = CommandError(b"ERR syntax error")
+NOT_AN_INTEGER = CommandError(b"ERR value is not an integer or out of range")
+NOT_A_FLOAT = CommandError(b"ERR value is not a valid float")
+OUT_OF_RANGE = CommandError(b"ERR value is out of range")
+MUST_BE_POSITIVE = CommandError(b"ERR value is out of range, must be positive")
+NO_SUCH_KEY = CommandError(b"ERR no such key")
+INDEX_OUT_OF_RANGE = CommandError(b"ERR index out of range")
+OFFSET_OUT_OF_RANGE = CommandError(b"ERR offset is out of range")
+SAME_OBJECT = CommandError(b"ERR source and destination objects are the same")
+DB_OUT_OF_RANGE = CommandError(b"ERR DB index is out of range")
+INVALID_DB_INDEX = CommandError(b"ERR invalid DB index")
+TIMEOUT_NOT_A_FLOAT = CommandError(b"ERR timeout is not a float or out of range")
+TIMEOUT_NEGATIVE = CommandError(b"ERR timeout is negative")
+STRING_TOO_LONG = CommandError(
+    b"ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+)
+INCREMENT_OVERFLOW = CommandError(b"ERR increment or decrement would overflow")
+NAN_OR_INFINITY = CommandError(b"ERR increment would produce NaN or Infinity")
+NO_AUTH = CommandError(b"NOAUTH Authentication required.")
+OUT_OF_MEMORY = CommandError(b"OOM command not allowed when used memory > 'maxmemory'.")
+LOADING = CommandError(b"LOADING Redis is loading the dataset in memory")
+EXEC_ABORT = CommandError(b"EXECABORT Transaction discarded because of previous errors.")
+BUSY_SCRIPT = CommandError(
+    b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+)
+MASTER_DOWN = CommandError(
+    b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+)
+READ_ONLY_REPLICA = CommandError(b"READONLY You can't write against a read only replica.")
+NOT_ENOUGH_REPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
+MISCONF_SNAPSHOT = CommandError(
+    b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+    b"disk. Commands that may modify the data set are disabled, because this instance is configured "
+    b"to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). "
+    b"Please check the Redis logs for details about the RDB error.",
+)
+CROSS_SLOT = CommandError(b"CROSSSLOT Keys in request don't hash to the same slot")
+NO_SCRIPT = CommandError(b"NOSCRIPT No matching script. Please use EVAL.")
+NO_MULTI_HERE = CommandError(b"ERR Command not allowed inside a transaction")
+BUSY_KEY = CommandError(b"BUSYKEY Target key name already exists.")
+INTERNAL = CommandError(b"ERR internal error: the command failed, see the server's log")
+
+
+def wrong_arity(name: str) -> CommandError:
+    """The command or sub-command (`client|list`) got too few or too many arguments."""
+    return CommandError(b"ERR wrong number of arguments for '%b' command" % name.lower().encode())
+
+
+def unknown_command(args: list[bytes]) -> CommandError:
+    """Nobody here goes by that name; Redis repeats at most 128 bytes of name and of arguments."""
+    shown = b""
+    for argument in args[1:]:
+        if len(shown) >= 128:
+            break
+        shown += b"'" + argument[: 128 - len(shown)] + b"' "
+    return CommandError(
+        b"ERR unknown command '%b', with args beginning with: %b" % (args[0][:128], shown),
+    )
+
+
+def unknown_subcommand(container: str, name: bytes) -> CommandError:
+    """A known command, but no such sub-command; four client libraries live by this text."""
+    return CommandError(
+        b"ERR unknown subcommand '%b'. Try %b HELP." % (name[:128], container.upper().encode()),
+    )

@@ -1,0 +1,467 @@
+"""The data set: databases of keys, each split into 16384 slots.
+
+A database is a list of plain dicts, one a slot, so that counting, listing, scanning, migrating and
+flushing a slot touch nothing else, and no dict ever grows so large that resizing it stalls the clients.
+Inside a cluster the slot is the CRC16 hash slot; outside it any cheap spread will do, and Python's own
+hash of the key is free because the dict needs it anyway.
+
+Values are stored bare: `bytes` (or `bytearray` once a command edited it in place) for strings, and the
+classes of `values/` for the collections. Lifetimes stand in dicts of their own, so that keys without
+one pay nothing.
+
+Only commands and the expiry and eviction cycles change a database, always through these methods.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from ..slots.hashing import SLOT_COUNT, key_slot
+from .effects import Effects
+from .errors import WRONG_TYPE
+from .memory import Meter
+
+if TYPE_CHECKING:
+    from .eviction import AccessLog
+
+#: A stored value: bytes, bytearray or one of the collection classes. They share no base class on
+#: purpose (strings must stay bare), and commands narrow them by exact type.
+Value = Any
+
+T = TypeVar("T")
+
+_MASK: Final = SLOT_COUNT - 1
+
+
+def _nothing() -> None:
+    """Stand-in for a counter that nobody asked for."""
+
+
+class Clock:
+    """The time as the node sees it: set by the runtime (or a test) before each pass, then constant."""
+
+    __slots__ = ("now_ms",)
+
+    def __init__(self, now_ms: int = 0) -> None:
+        #: Unix time in milliseconds: lifetimes are wall-clock times.
+        self.now_ms = now_ms
+
+
+class Database:
+    """One numbered database outside a cluster; see `ClusterDatabase` for the other kind."""
+
+    __slots__ = (
+        "access",
+        "clock",
+        "effects",
+        "hits",
+        "index",
+        "is_replica",
+        "meter",
+        "misses",
+        "on_expired",
+        "slots",
+        "volatile",
+        "volatile_count",
+    )
+
+    def __init__(self, index: int, clock: Clock, effects: Effects) -> None:
+        self.index = index
+        self.clock = clock
+        self.effects = effects
+        self.slots: list[dict[bytes, Value]] = [{} for _ in range(SLOT_COUNT)]
+        #: Per slot: key -> Unix time in milliseconds at which it dies.
+        self.volatile: list[dict[bytes, int]] = [{} for _ in range(SLOT_COUNT)]
+        self.volatile_count = 0
+        self.hits = 0
+        self.misses = 0
+        #: A replica never deletes an expired key by itself: its primary will tell it to.
+        self.is_replica = False
+        #: When keys were last used; kept only while an LRU or LFU policy needs it.
+        self.access: AccessLog | None = None
+        #: How much memory the keys take; kept only while `maxmemory` is set.
+        self.meter: Meter | None = None
+        #: Counts keys that died of old age.
+        self.on_expired: Callable[[], None] = _nothing
+
+    # --- where a key lives -----------------------------------------------------------------
+
+    def slot_of(self, key: bytes) -> int:
+        """The slot of a key."""
+        return hash(key) & _MASK
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Value | None:
+        """The living value of `key`, or None. Counts as a use of the key, and as a hit or a miss."""
+        slot = hash(key) & _MASK
+        value = self.slots[slot].get(key)
+        if value is None:
+            self.misses += 1
+            return None
+        if self.volatile_count and self._is_dead(slot, key):
+            self.misses += 1
+            return None
+        self.hits += 1
+        if self.access is not None:
+            self.access.touch(slot, key)
+        return value
+
+    def get_many(self, keys: list[bytes]) -> list[Value | None]:
+        """`get` for a whole pipeline."""
+        if self.volatile_count or self.access is not None:
+            return [self.get(key) for key in keys]
+        slots = self.slots
+        values = [slots[hash(key) & _MASK].get(key) for key in keys]
+        missed = values.count(None)
+        self.misses += missed
+        self.hits += len(values) - missed
+        return values
+
+    def peek(self, key: bytes) -> Value | None:
+        """The living value of `key`, or None, unseen by statistics and access times."""
+        slot = self.slot_of(key)
+        value = self.slots[slot].get(key)
+        if value is None or (self.volatile_count and self._is_dead(slot, key)):
+            return None
+        return value
+
+    def for_write(self, key: bytes) -> Value | None:
+        """The living value of `key` for a command that will change it: no hit, no miss."""
+        slot = self.slot_of(key)
+        value = self.slots[slot].get(key)
+        if value is None or (self.volatile_count and self._is_dead(slot, key)):
+            return None
+        if self.access is not None:
+            self.access.touch(slot, key)
+        return value
+
+    def string(self, key: bytes) -> bytes | bytearray | None:
+        """`get`, for commands that read strings."""
+        if not self.volatile_count and self.access is None:
+            # The common case, without a further call: GET lives here.
+            value = self.slots[hash(key) & _MASK].get(key)
+            if type(value) is bytes:
+                self.hits += 1
+                return value
+        value = self.get(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise WRONG_TYPE
+
+    def string_for_write(self, key: bytes) -> bytes | bytearray | None:
+        """`for_write`, for commands that edit strings."""
+        value = self.for_write(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise WRONG_TYPE
+
+    def typed(self, key: bytes, kind: type[T]) -> T | None:
+        """`get`, for commands that read a collection of one class."""
+        value = self.get(key)
+        if value is None or type(value) is kind:
+            return value
+        raise WRONG_TYPE
+
+    def typed_for_write(self, key: bytes, kind: type[T]) -> T | None:
+        """`for_write`, for commands that change a collection of one class."""
+        value = self.for_write(key)
+        if value is None or type(value) is kind:
+            return value
+        raise WRONG_TYPE
+
+    def exists(self, key: bytes) -> bool:
+        """Whether `key` lives."""
+        return self.peek(key) is not None
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def set(self, key: bytes, value: Value) -> None:
+        """Store a value; an old one goes, and so does its lifetime."""
+        slot = self.slot_of(key)
+        if self.meter is not None:
+            self.meter.replace(key, self.slots[slot].get(key), value)
+        self.slots[slot][key] = value
+        if self.volatile_count and self.volatile[slot].pop(key, None) is not None:
+            self.volatile_count -= 1
+        if self.access is not None:
+            self.access.start(slot, key)
+
+    def put(self, key: bytes, value: Value) -> None:
+        """Store a value under a key that keeps its lifetime, if it has one."""
+        slot = self.slot_of(key)
+        if self.meter is not None:
+            self.meter.replace(key, self.slots[slot].get(key), value)
+        self.slots[slot][key] = value
+        if self.access is not None:
+            self.access.touch(slot, key)
+
+    def delete(self, key: bytes) -> bool:
+        """Remove a living key; False if there was none."""
+        slot = self.slot_of(key)
+        if self.volatile_count:
+            if key in self.slots[slot] and self._is_dead(slot, key):
+                return False
+            if self.volatile[slot].pop(key, None) is not None:
+                self.volatile_count -= 1
+        value = self.slots[slot].pop(key, None)
+        if value is None:
+            return False
+        if self.meter is not None:
+            self.meter.remove(key, value)
+        if self.access is not None:
+            self.access.forget(slot, key)
+        return True
+
+    def changed(self, key: bytes, kind: str, event: bytes) -> None:
+        """Every command calls this for each key that it changed, after the change.
+
+        `kind` is the class letter of the keyspace event ($ l s h z t x e g ...), `event` its name
+        (empty for a change that Redis announces no event for).
+        """
+        effects = self.effects
+        effects.dirty += 1
+        if self.meter is not None:
+            self.meter.remeasure(key, self.slots[self.slot_of(key)].get(key))
+        if effects.observed:
+            effects.record_change(self.index, key, kind, event)
+
+    # --- lifetimes -------------------------------------------------------------------------
+
+    def expiry(self, key: bytes) -> int | None:
+        """When `key` dies (Unix milliseconds), or None. Does not ask whether the key lives."""
+        return self.volatile[self.slot_of(key)].get(key)
+
+    def expire_at(self, key: bytes, at_ms: int) -> None:
+        """Give a living key a lifetime."""
+        lifetimes = self.volatile[self.slot_of(key)]
+        if key not in lifetimes:
+            self.volatile_count += 1
+        lifetimes[key] = at_ms
+
+    def persist(self, key: bytes) -> bool:
+        """Take a key's lifetime away; False if it had none."""
+        if self.volatile[self.slot_of(key)].pop(key, None) is None:
+            return False
+        self.volatile_count -= 1
+        return True
+
+    def _is_dead(self, slot: int, key: bytes) -> bool:
+        """Whether the lifetime of an existing key is over; on a primary that removes it."""
+        at_ms = self.volatile[slot].get(key)
+        if at_ms is None or at_ms > self.clock.now_ms:
+            return False
+        if not self.is_replica:
+            self.remove_expired(slot, key)
+        return True
+
+    def remove_expired(self, slot: int, key: bytes) -> None:
+        """Remove a key whose time is up, and tell the world: `DEL` goes out before anything else."""
+        value = self.slots[slot].pop(key)
+        del self.volatile[slot][key]
+        self.volatile_count -= 1
+        if self.meter is not None:
+            self.meter.remove(key, value)
+        if self.access is not None:
+            self.access.forget(slot, key)
+        self.effects.propagate_before(self.index, (b"DEL", key))
+        if self.effects.observed:
+            self.effects.record_change(self.index, key, "x", b"expired")
+        self.on_expired()
+
+    # --- the whole database ----------------------------------------------------------------
+
+    def key_count(self) -> int:
+        """How many keys there are, dead ones that nobody removed yet included, as DBSIZE counts."""
+        return sum(map(len, self.slots))
+
+    def keys_in_slot(self, slot: int) -> int:
+        """How many keys one slot holds."""
+        return len(self.slots[slot])
+
+    def living_items(self) -> Iterator[tuple[bytes, Value]]:
+        """Every living key with its value; the database must not change meanwhile."""
+        now_ms = self.clock.now_ms
+        for slot, values in enumerate(self.slots):
+            if not values:
+                continue
+            lifetimes = self.volatile[slot]
+            if not lifetimes:
+                yield from values.items()
+                continue
+            for key, value in values.items():
+                if lifetimes.get(key, now_ms + 1) > now_ms:
+                    yield key, value
+
+    def random_key(self, rng: Random) -> bytes | None:
+        """Some living key, each about equally likely; None if there is none."""
+        for _ in range(100):
+            slot = self._random_slot(rng)
+            if slot is None:
+                return None
+            values = self.slots[slot]
+            key = _nth(values, rng.randrange(len(values)))
+            if not (self.volatile_count and self._is_dead(slot, key)):
+                return key
+        return next((key for key, _ in self.living_items()), None)
+
+    def _random_slot(self, rng: Random) -> int | None:
+        """A slot that holds keys, weighted by how many."""
+        slots = self.slots
+        for _ in range(64):
+            slot = rng.randrange(SLOT_COUNT)
+            # Crowded slots must win more often: accept in proportion to the number of keys.
+            if len(slots[slot]) > rng.randrange(_TYPICAL_CROWD):
+                return slot
+        filled = [number for number, values in enumerate(slots) if values]
+        if not filled:
+            return None
+        return rng.choices(filled, [len(slots[number]) for number in filled])[0]
+
+    def clear(self) -> int:
+        """Remove everything; returns how many keys there were."""
+        count = self.key_count()
+        self.slots = [{} for _ in range(SLOT_COUNT)]
+        self.volatile = [{} for _ in range(SLOT_COUNT)]
+        self.volatile_count = 0
+        if self.meter is not None:
+            self.meter.clear()
+        if self.access is not None:
+            self.access.clear()
+        return count
+
+    def clear_slot(self, slot: int) -> int:
+        """Remove every key of one slot; returns how many there were."""
+        count = len(self.slots[slot])
+        if self.meter is not None:
+            for key, value in self.slots[slot].items():
+                self.meter.remove(key, value)
+        self.slots[slot] = {}
+        self.volatile_count -= len(self.volatile[slot])
+        self.volatile[slot] = {}
+        if self.access is not None:
+            self.access.clear_slot(slot)
+        return count
+
+
+_TYPICAL_CROWD: Final = 64
+
+
+def _nth(values: dict[bytes, Value], position: int) -> bytes:
+    """The key at a position of a dict's order."""
+    return next(islice(values, position, None))
+
+
+class ClusterDatabase(Database):
+    """The one database of a cluster node: keys live in their hash slots."""
+
+    __slots__ = ()
+
+    def get_many(self, keys: list[bytes]) -> list[Value | None]:
+        """`get` for a whole pipeline."""
+        return [self.get(key) for key in keys]
+
+    def string(self, key: bytes) -> bytes | bytearray | None:
+        """`get`, for commands that read strings."""
+        value = self.get(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise WRONG_TYPE
+
+    def slot_of(self, key: bytes) -> int:
+        """The hash slot of a key."""
+        return key_slot(key)
+
+    def get(self, key: bytes) -> Value | None:
+        """The living value of `key`, or None. Counts as a use of the key, and as a hit or a miss."""
+        slot = key_slot(key)
+        value = self.slots[slot].get(key)
+        if value is None or (self.volatile_count and self._is_dead(slot, key)):
+            self.misses += 1
+            return None
+        self.hits += 1
+        if self.access is not None:
+            self.access.touch(slot, key)
+        return value
+
+
+class Keyspace:
+    """All databases of one node."""
+
+    def __init__(self, database_count: int, clustered: bool, clock: Clock, rng: Random) -> None:
+        self.clock = clock
+        self.rng = rng
+        self.effects = Effects()
+        self.clustered = clustered
+        self.database_count = 1 if clustered else database_count
+        self.expired_count = 0
+        self._databases: dict[int, Database] = {}
+        self.is_replica = False
+        self._new_access: Callable[[Database], AccessLog] | None = None
+        self._metered = False
+
+    def database(self, index: int) -> Database:
+        """Database number `index`; made when somebody first asks for it."""
+        database = self._databases.get(index)
+        if database is None:
+            kind = ClusterDatabase if self.clustered else Database
+            database = kind(index, self.clock, self.effects)
+            database.is_replica = self.is_replica
+            database.on_expired = self._count_expired
+            if self._new_access is not None:
+                database.access = self._new_access(database)
+            if self._metered:
+                database.meter = Meter()
+            self._databases[index] = database
+        return database
+
+    def existing(self) -> list[Database]:
+        """The databases that somebody used, in order."""
+        return [self._databases[index] for index in sorted(self._databases)]
+
+    def _count_expired(self) -> None:
+        self.expired_count += 1
+
+    def become_replica(self, is_replica: bool) -> None:
+        """Leave expiry to the primary, or take it back."""
+        self.is_replica = is_replica
+        for database in self._databases.values():
+            database.is_replica = is_replica
+
+    def keep_access(self, new_access: "Callable[[Database], AccessLog] | None") -> None:
+        """Start (or stop) keeping access times in every database."""
+        self._new_access = new_access
+        for database in self._databases.values():
+            database.access = new_access(database) if new_access is not None else None
+
+    def keep_meters(self, metered: bool) -> None:
+        """Start (or stop) measuring how much memory the keys take; starting looks at every key."""
+        if metered == self._metered:
+            return
+        self._metered = metered
+        for database in self._databases.values():
+            database.meter = None
+            if metered:
+                meter = Meter()
+                for values in database.slots:
+                    for key, value in values.items():
+                        meter.replace(key, None, value)
+                database.meter = meter
+
+    def metered_bytes(self) -> int:
+        """The measured size of all keys; 0 while nothing is measured."""
+        return sum(
+            database.meter.total_bytes
+            for database in self._databases.values()
+            if database.meter is not None
+        )
+
+    def swap(self, first: int, second: int) -> None:
+        """Exchange the contents of two databases; sessions keep their numbers."""
+        one, other = self.database(first), self.database(second)
+        one.slots, other.slots = other.slots, one.slots
+        one.volatile, other.volatile = other.volatile, one.volatile
+        one.volatile_count, other.volatile_count = other.volatile_count, one.volatile_count
+        one.access, other.access = other.access, one.access
+        one.meter, other.meter = other.meter, one.meter

@@ -1,0 +1,1 @@
+"""All I/O of a node: sockets, clocks, disk and nurseries."""

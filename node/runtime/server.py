@@ -1,0 +1,207 @@
+"""One server process: listeners, the data plane, the timer, signals, and the order of start and stop."""
+
+import os
+import resource
+import signal
+import socket
+from random import SystemRandom
+from time import perf_counter, perf_counter_ns, time
+from typing import Final
+
+import trio
+
+from ..config import Config
+from ..machine import Machine
+from ..version import REDIS_VERSION
+from .dataplane import DataPlane
+from .garbage import collect_young_garbage
+from .listeners import (
+    CannotListen,
+    is_loopback,
+    open_tcp_listeners,
+    open_unix_listener,
+    tune_client,
+)
+from .log import RedisLog
+
+#: Descriptors that are not clients: listeners, files, the bus.
+_RESERVED_DESCRIPTORS: Final = 32
+
+#: The longest that active expiry may hold up the clients at a time.
+_EXPIRY_PIECE_S: Final = 0.01
+
+_DENIED: Final = (
+    "-DENIED Clustrio is in protected mode: it has no password for the default user and therefore "
+    "serves only clients on its own machine. To serve others, do one of these: 1) on this machine, "
+    "send CONFIG SET protected-mode no (and CONFIG REWRITE to keep it). 2) Write 'protected-mode no' "
+    "into the configuration file and restart. 3) For a test, start the server with "
+    "--protected-mode no. 4) Set a password for the default user, which is the safe way.\r\n"
+)
+
+
+class Server:
+    """Runs one machine on real sockets."""
+
+    def __init__(self, config: Config, log: RedisLog, config_path: str = "") -> None:
+        self.config = config
+        #: The configuration file, for CONFIG REWRITE; empty if there was none.
+        self.config_path = config_path
+        self.log = log
+        self.machine = Machine(
+            config, log, SystemRandom(), perf_counter_ns, now_ms=int(time() * 1000)
+        )
+        self.plane = DataPlane(self.machine)
+        self.listeners: list[socket.socket] = []
+        self._unix_listener: socket.socket | None = None
+        self._stop = trio.Event()
+        self._signals_seen = 0
+        self.exit_code = 0
+        self.machine.on_shutdown = self.request_stop
+
+    def request_stop(self, exit_code: int = 0) -> None:
+        """Begin an orderly end."""
+        self.exit_code = exit_code
+        self._stop.set()
+
+    def open_listeners(self) -> None:
+        """Bind everything; raises CannotListen."""
+        config = self.config
+        if config.port:
+            self.listeners += open_tcp_listeners(config, config.port, self.log)
+        if config.unixsocket:
+            self._unix_listener = open_unix_listener(
+                config.unixsocket, config.unixsocketperm, config.tcp_backlog
+            )
+            self.listeners.append(self._unix_listener)
+        if not self.listeners:
+            raise CannotListen("Configured to not listen anywhere, exiting.")
+
+    def _admit(self, client: socket.socket) -> str | None:
+        """Why a client cannot be served; None lets it in."""
+        if len(self.machine.sessions) >= self.config.maxclients:
+            return "-ERR max number of clients reached\r\n"
+        if self.config.protected_mode and self.machine.accounts.is_open and not is_loopback(client):
+            return _DENIED
+        tune_client(client, self.config.tcp_keepalive)
+        return None
+
+    async def run(self) -> int:
+        """Serve until told to stop; returns the process' exit code."""
+        self._raise_descriptor_limit()
+        self.log.role = "M"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_signals)
+            for listener in self.listeners:
+                self.plane.listen(listener, self._admit)
+            nursery.start_soon(self.plane.run)
+            nursery.start_soon(self._tick)
+            self._announce_ready()
+            await self._stop.wait()
+            nursery.cancel_scope.cancel()
+        self._shut_down()
+        return self.exit_code
+
+    def _announce_ready(self) -> None:
+        if self.config.port:
+            self.log.notice("Ready to accept connections tcp")
+        if self.config.unixsocket:
+            self.log.notice("Ready to accept connections unix")
+        if not self.config.port and self.config.unixsocket:
+            self.log.notice(
+                f"The server is now ready to accept connections at {self.config.unixsocket}"
+            )
+        notify_supervisor(self.config, "READY=1\nSTATUS=Ready to accept connections\n")
+
+    def _shut_down(self) -> None:
+        """What is left to do when nobody is served any more."""
+        notify_supervisor(self.config, "STOPPING=1\n")
+        for listener in self.listeners:
+            self.plane.stop_listening(listener)
+            listener.close()
+        self.plane.close_all()
+        if self._unix_listener is not None and self.config.unixsocket:
+            self.log.notice("Removing the unix socket file.")
+            _remove(self.config.unixsocket)
+        if self.config.pidfile:
+            self.log.notice("Removing the pid file.")
+            _remove(self.config.pidfile)
+        self.log.warning("Redis is now ready to exit, bye bye...")
+
+    async def _watch_signals(self) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as arrivals:
+            async for number in arrivals:
+                self._signals_seen += 1
+                if self._signals_seen > 1 and number == signal.SIGINT:
+                    self.log.warning("You insist... exiting now.")
+                    os._exit(1)
+                name = "SIGTERM" if number == signal.SIGTERM else "SIGINT"
+                self.log.warning(f"Received {name} scheduling shutdown...")
+                self.log.warning("User requested shutdown...")
+                self.request_stop()
+
+    async def _tick(self) -> None:
+        """The timer: `hz` times a second, and on time for the next blocked client."""
+        machine = self.machine
+        while True:
+            pause_s = 1 / max(1, self.config.hz)
+            deadline_ms = machine.next_deadline_ms()
+            if deadline_ms is not None:
+                pause_s = min(pause_s, max(0.001, deadline_ms / 1000 - time()))
+            await trio.sleep(pause_s)
+            machine.clock.now_ms = int(time() * 1000)
+            started = perf_counter()
+            budget_s = 0.25 / max(1, self.config.hz)
+            machine.tick(lambda: perf_counter() - started > min(budget_s, _EXPIRY_PIECE_S))
+            self.plane.flush_awake()
+            collect_young_garbage()
+
+    def _raise_descriptor_limit(self) -> None:
+        """Make room for `maxclients` sockets, or lower `maxclients` to the room there is."""
+        wanted = self.config.maxclients + _RESERVED_DESCRIPTORS
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            return
+        ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
+        except (OSError, ValueError):
+            ceiling = soft
+        if ceiling < wanted:
+            possible = max(1, ceiling - _RESERVED_DESCRIPTORS)
+            self.log.warning(
+                f"You requested maxclients of {self.config.maxclients} requiring at least {wanted} "
+                f"max file descriptors. Current maximum open files is {ceiling}. maxclients has been "
+                f"reduced to {possible} to compensate for low ulimit.",
+            )
+            self.config.set([("maxclients", str(possible))])
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def notify_supervisor(config: Config, state: str) -> None:
+    """Tell systemd how far we are, if it supervises us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if config.supervised not in ("systemd", "auto") or not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as messenger:
+        messenger.sendto(state.encode(), address)
+
+
+def banner(config: Config) -> str:
+    """What a person sees first; harnesses look for ` PID: N`."""
+    mode = "cluster" if config.cluster_enabled else "standalone"
+    return (
+        "\n"
+        f"     o---o      Clustrio, as Redis {REDIS_VERSION}, 64 bit\n"
+        f"    / \\ / \\     Running in {mode} mode\n"
+        f"   o---o---o    Port: {config.port}\n"
+        f"    \\ / \\ /     PID: {os.getpid()}\n"
+        "     o---o\n\n"
+    )

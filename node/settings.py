@@ -1,0 +1,58 @@
+"""Which part of the node obeys which directive: the values at start, and every CONFIG SET after."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .eviction import Policy
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+
+def apply_settings(machine: "Machine") -> None:
+    """Hand the configuration to the parts of `machine`, and keep them up to date."""
+    config = machine.config
+
+    def slowlog() -> None:
+        machine.slowlog.threshold_us = config.slowlog_log_slower_than
+        machine.slowlog.set_max_length(config.slowlog_max_len)
+        # Only the gate times every single command, which such a low threshold needs.
+        machine.require_gate("slowlog", 0 <= config.slowlog_log_slower_than < 1000)
+
+    def latency() -> None:
+        machine.latency.threshold_ms = config.latency_monitor_threshold
+        machine.require_gate("latency", 0 < config.latency_monitor_threshold <= 1)
+
+    def memory_policy() -> None:
+        machine.memory.set_policy(Policy(config.maxmemory_policy))
+
+    def memory_limit() -> None:
+        machine.memory.set_limit(config.maxmemory)
+
+    def samples() -> None:
+        machine.evictor.samples = config.maxmemory_samples
+
+    def bulk_length() -> None:
+        for session in machine.sessions.values():
+            session.stream.set_bulk_max(config.proto_max_bulk_len)
+
+    for names, apply in (
+        (("slowlog-log-slower-than", "slowlog-max-len"), slowlog),
+        (("latency-monitor-threshold",), latency),
+        (("maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), memory_policy),
+        (("maxmemory",), memory_limit),
+        (("maxmemory-samples",), samples),
+        (("proto-max-bulk-len",), bulk_length),
+    ):
+        apply()
+        for name in names:
+            config.on_change(name, _never_refusing(apply))
+
+
+def _never_refusing(apply: Callable[[], None]) -> Callable[[], str | None]:
+    """A hook for values that are always acceptable once they are well formed."""
+
+    def hook() -> None:
+        apply()
+
+    return hook

@@ -1,0 +1,211 @@
+"""Members by the hash of their text: what SCAN cursors and random picks need and dicts do not have.
+
+SCAN promises that a member which is there during the whole scan is returned at least once, whatever
+else comes and goes. A cursor here is a threshold in the order of the members' CRC32: the members below
+it were returned. That order depends on nothing but the members, so the promise holds across growth,
+shrinkage, a copy of the collection, even a failover; and no scan needs any state in the server. Members
+with one hash value are always returned together, however many an adversary makes.
+
+`MemberIndex` makes it fast: the members in buckets of about 32 by their leading hash bits, built when first
+asked for (0.2 us a member), then kept exact (0.5 us a change, 11 bytes a member), dropped when there
+were more changes than members since it was last used. A sorted array instead costs 0.6 us a member to
+build and more to keep; a list with tombstones serves random picks only.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from typing import Final, Protocol
+from zlib import crc32
+
+_HASH_BITS: Final = 32
+_BUCKET_SIZE: Final = 32
+#: A bucket drawn at random is refused in proportion to its emptiness; so often, then we count.
+_DRAWS: Final = 64
+#: Up to here walking to a random position is as fast as an index.
+_WALK_LIMIT: Final = 256
+
+
+class Chooser(Protocol):
+    """A source of randomness; `random.Random` is one."""
+
+    def randrange(self, stop: int, /) -> int:
+        """A number from 0 to `stop` - 1."""
+
+    def sample(self, population: list[bytes], k: int) -> list[bytes]:
+        """`k` different ones of a list, in random order."""
+
+
+class MemberIndex:
+    """The members of one collection by hash. Its owner reports every member that comes or goes."""
+
+    __slots__ = ("_buckets", "_shift", "changes", "count")
+
+    def __init__(self, members: Collection[bytes]) -> None:
+        #: Additions and removals since somebody last looked anything up.
+        self.changes = 0
+        self._build(members, len(members))
+
+    def _build(self, members: Iterable[bytes], count: int) -> None:
+        bits = (count // _BUCKET_SIZE).bit_length()
+        shift = _HASH_BITS - bits
+        buckets: list[list[bytes]] = [[] for _ in range(1 << bits)]
+        for member in members:
+            buckets[crc32(member) >> shift].append(member)
+        self._buckets = buckets
+        self._shift = shift
+        self.count = count
+
+    def __iter__(self) -> Iterator[bytes]:
+        for bucket in self._buckets:
+            yield from bucket
+
+    def add(self, member: bytes) -> None:
+        """A member came."""
+        self._buckets[crc32(member) >> self._shift].append(member)
+        self.count += 1
+        self.changes += 1
+        if self.count > len(self._buckets) * (_BUCKET_SIZE * 3):
+            self._build(list(self), self.count)
+
+    def remove(self, member: bytes) -> None:
+        """A member went."""
+        self._buckets[crc32(member) >> self._shift].remove(member)
+        self.count -= 1
+        self.changes += 1
+        if self.count * 2 < len(self._buckets):
+            self._build(list(self), self.count)
+
+    def pick(self, rng: Chooser) -> bytes:
+        """One member, each equally likely."""
+        self.changes = 0
+        buckets = self._buckets
+        room = _BUCKET_SIZE * 4
+        for _ in range(_DRAWS):
+            # One draw for both: which bucket, and which place in it.
+            number, place = divmod(rng.randrange(len(buckets) * room), room)
+            bucket = buckets[number]
+            if len(bucket) > room:
+                break
+            if place < len(bucket):
+                return bucket[place]
+        position = rng.randrange(self.count)
+        for bucket in buckets:
+            if position < len(bucket):
+                return bucket[position]
+            position -= len(bucket)
+        raise IndexError("nothing to pick from")
+
+    def window(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """The next `count` members (or a few more) from a cursor on, and the cursor after them."""
+        self.changes = 0
+        found: list[bytes] = []
+        shift = self._shift
+        buckets = self._buckets
+        if cursor >> _HASH_BITS:
+            return 0, found
+        first = cursor >> shift
+        for number in range(first, len(buckets)):
+            bucket = buckets[number]
+            if not bucket:
+                continue
+            if number != first and len(found) + len(bucket) <= count:
+                found += bucket
+                continue
+            if len(found) >= count:
+                return number << shift, found
+            next_cursor = _take(bucket, cursor, count - len(found), found)
+            if next_cursor:
+                return next_cursor, found
+        return 0, found
+
+
+def _take(bucket: Iterable[bytes], cursor: int, count: int, found: list[bytes]) -> int:
+    """Append to `found` `count` members from `cursor` on, in order, and all of the last hash value.
+
+    Returns the cursor behind them, or 0 when nothing is left.
+    """
+    ordered = sorted(
+        pair for pair in zip(map(crc32, bucket), bucket, strict=False) if pair[0] >= cursor
+    )
+    if count >= len(ordered):
+        found.extend(member for _, member in ordered)
+        return 0
+    last = ordered[max(count, 1) - 1][0]
+    end = count
+    while end < len(ordered) and ordered[end][0] == last:
+        end += 1
+    found.extend(member for _, member in ordered[:end])
+    return last + 1 if end < len(ordered) else 0
+
+
+def scan_members(members: Iterable[bytes], cursor: int, count: int) -> tuple[int, list[bytes]]:
+    """One SCAN step over a collection without an index, in the same cursors: looks at every member."""
+    found: list[bytes] = []
+    return _take(members, cursor, max(count, 1), found), found
+
+
+class Indexed:
+    """What collections with a `MemberIndex` share: random picks and scanning.
+
+    The slot is the subclass's, since only one base of a class can have any, and `dict` and `set` do.
+    """
+
+    __slots__ = tuple[str, ...]()
+
+    _index: MemberIndex | None
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def __contains__(self, member: object, /) -> bool:
+        raise NotImplementedError
+
+    def _indexed(self) -> MemberIndex:
+        index = self._index
+        if index is None:
+            index = self._index = MemberIndex(self)
+        return index
+
+    def _note_change(self, member: bytes, added: bool) -> None:
+        """Keep an existing index exact, or drop it when nobody uses it any more."""
+        index = self._index
+        if index is None:
+            return
+        if index.changes > index.count:
+            self._index = None
+        elif added:
+            index.add(member)
+        else:
+            index.remove(member)
+
+    def random_member(self, rng: Chooser) -> bytes:
+        """Some member, each equally likely; there must be one."""
+        size = len(self)
+        if size <= _WALK_LIMIT and self._index is None:
+            return next(islice(self, rng.randrange(size), None))
+        return self._indexed().pick(rng)
+
+    def random_members(self, count: int, rng: Chooser) -> list[bytes]:
+        """`count` different members (all of them, if there are fewer), in no particular order."""
+        size = len(self)
+        if count >= size:
+            return list(self)
+        if size <= _WALK_LIMIT or count * 3 > size:
+            return rng.sample(list(self), count)
+        pick = self._indexed().pick
+        chosen: dict[bytes, None] = {}
+        while len(chosen) < count:
+            chosen[pick(rng)] = None
+        return list(chosen)
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """One step of HSCAN, SSCAN or ZSCAN: the next cursor (0: done), and some members.
+
+        Compact encodings are to be returned as a whole; that is for the commands to decide.
+        """
+        if not cursor and count >= len(self):
+            return 0, list(self)
+        return self._indexed().window(cursor, max(count, 1))

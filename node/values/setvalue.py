@@ -1,0 +1,176 @@
+"""Sets: a Python set that knows what Redis would call its encoding.
+
+Read it as the set it is (`in`, `len`, `&`, `|`, `-`: C loops, 20 to 60 ns a member; they give plain sets, which
+`from_members` turns into values); change it through `insert` and `take` alone, which keep the encoding and
+the index in step.
+
+Measured: 97 bytes a 16-byte member in a set of 300000 (redis-server: 85), 11 more once SSCAN or a random pick
+asked for the index; `insert` 0.25 us, `take` 0.25 us, a random member 0.9 us. Python's own `set.pop` is no
+random pick, and walking to a random place costs 3 ms in a million. An intset in Redis is a sorted
+array of 2 to 8 bytes a member; here integers stay bytes, 60 to 80 bytes each, because members go out as text
+and an array would cost 0.5 us a lookup; it ends at `set-max-intset-entries` anyway.
+"""
+
+from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import Final
+
+from ..memory import bytes_size
+from .limits import DEFAULT_LIMITS, CollectionLimits
+from .numbers import parse_integer
+from .scancursor import Chooser, Indexed, MemberIndex
+
+INTSET: Final = b"intset"
+LISTPACK: Final = b"listpack"
+HASHTABLE: Final = b"hashtable"
+
+#: Redis refuses larger intsets whatever the directive says.
+_LARGEST_INTSET: Final = 1 << 30
+_EMPTY_BYTES: Final = 264
+_ENTRY_BYTES: Final = 40
+
+
+class SetValue(set[bytes], Indexed):
+    """The members; `encoding` is what OBJECT ENCODING says."""
+
+    __slots__ = ("_index", "encoding", "limits")
+
+    def __init__(self, limits: CollectionLimits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        #: An empty set can hold anything: its first member decides.
+        self.encoding = INTSET
+        self._index: MemberIndex | None = None
+
+    @classmethod
+    def from_members(
+        cls, members: Iterable[bytes], limits: CollectionLimits = DEFAULT_LIMITS
+    ) -> "SetValue":
+        """A value with the encoding that Redis gives a finished result (SUNIONSTORE and its kin)."""
+        value = cls(limits)
+        set.update(value, members)
+        value.settle_encoding()
+        return value
+
+    def settle_encoding(self) -> None:
+        """Find the most compact encoding that is allowed; for results and for what was loaded."""
+        limits = self.limits
+        size = len(self)
+        if size <= min(limits.set_max_intset_entries, _LARGEST_INTSET) and all(
+            parse_integer(member) is not None for member in self
+        ):
+            self.encoding = INTSET
+        elif (
+            limits.has_listpack_sets
+            and size <= limits.set_max_listpack_entries
+            and all(len(member) <= limits.set_max_listpack_value for member in self)
+        ):
+            self.encoding = LISTPACK
+        else:
+            self.encoding = HASHTABLE
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether SSCAN returns everything at once."""
+        return self.encoding is not HASHTABLE
+
+    def expect(self, count: int, first: bytes) -> None:
+        """Before a command adds `count` members, `first` ahead: 7.2 chooses the encoding by that."""
+        limits = self.limits
+        if not limits.has_listpack_sets:
+            return
+        if not self:
+            if count <= limits.set_max_intset_entries and parse_integer(first) is not None:
+                self.encoding = INTSET
+            elif count <= limits.set_max_listpack_entries:
+                self.encoding = LISTPACK
+            else:
+                self.encoding = HASHTABLE
+        elif (self.encoding is LISTPACK and count > limits.set_max_listpack_entries) or (
+            self.encoding is INTSET and count > limits.set_max_intset_entries
+        ):
+            self.encoding = HASHTABLE
+
+    def insert(self, member: bytes) -> bool:
+        """Add a member; False if it was there."""
+        if member in self:
+            return False
+        if self.encoding is not HASHTABLE:
+            self._adapt_encoding(member)
+        self.add(member)
+        if self._index is not None:
+            self._note_change(member, True)
+        return True
+
+    def _adapt_encoding(self, member: bytes) -> None:
+        """Leave the compact encodings as far as a new member asks for it."""
+        limits = self.limits
+        if self.encoding is INTSET:
+            if parse_integer(member) is not None:
+                if len(self) >= min(limits.set_max_intset_entries, _LARGEST_INTSET):
+                    self.encoding = HASHTABLE
+                return
+            if not limits.has_listpack_sets or any(
+                len(other) > limits.set_max_listpack_value for other in self
+            ):
+                self.encoding = HASHTABLE
+                return
+        if (
+            len(self) < limits.set_max_listpack_entries
+            and len(member) <= limits.set_max_listpack_value
+        ):
+            self.encoding = LISTPACK
+        else:
+            self.encoding = HASHTABLE
+
+    def take(self, member: bytes) -> bool:
+        """Remove a member; False if there was none."""
+        if member not in self:
+            return False
+        self.remove(member)
+        if self._index is not None:
+            self._note_change(member, False)
+        return True
+
+    def pop_random(self, count: int, rng: Chooser) -> list[bytes]:
+        """Remove `count` random members (all, if there are fewer) and return them."""
+        if count == 1 and len(self) > 1:
+            member = self.random_member(rng)
+            self.take(member)
+            return [member]
+        chosen = self.random_members(count, rng)
+        if len(chosen) == len(self):
+            self.clear()
+            self._index = None
+        elif self._index is None or len(chosen) * 3 > len(self):
+            self.difference_update(chosen)
+            self._index = None
+        else:
+            for member in chosen:
+                self.take(member)
+        return chosen
+
+    def members(self) -> list[bytes]:
+        """All members, in Redis' order where it has one: an intset is sorted."""
+        return sorted(self, key=int) if self.encoding is INTSET else list(self)
+
+    def copy(self) -> "SetValue":
+        """An independent copy; the bytes are shared."""
+        other = SetValue(self.limits)
+        set.update(other, self)
+        other.encoding = self.encoding
+        return other
+
+    def estimate_bytes(self, samples: int) -> int:
+        """About how many bytes this takes, judged by `samples` members (0: all)."""
+        size = len(self)
+        if not size:
+            return _EMPTY_BYTES
+        looked_at = min(samples, size) if samples > 0 else size
+        seen = sum(bytes_size(len(member)) for member in islice(self, looked_at))
+        return _EMPTY_BYTES + size * _ENTRY_BYTES + seen * size // looked_at
+
+
+def intersection(sets: Collection[SetValue]) -> set[bytes]:
+    """The members that all sets share; starts with the smallest, as its size bounds the work."""
+    first, *others = sorted(sets, key=len)
+    return set(first).intersection(*others)

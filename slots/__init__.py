@@ -1,0 +1,1 @@
+"""Hash slots: who owns which key, without any I/O."""

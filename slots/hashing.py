@@ -1,0 +1,27 @@
+"""Which of the 16384 hash slots a key belongs to.
+
+The slot is CRC16/XMODEM (polynomial 0x1021, initial value 0, check value 0x31C3) of the key, or of the
+hash tag in it, modulo 16384.
+"""
+
+from binascii import crc_hqx
+from typing import Final
+
+SLOT_COUNT: Final = 16384
+_MASK: Final = SLOT_COUNT - 1
+
+
+def hash_tag(key: bytes) -> bytes:
+    """The part of a key that is hashed: what stands between the first { and the next }, if anything."""
+    start = key.find(b"{")
+    if start < 0:
+        return key
+    end = key.find(b"}", start + 1)
+    return key if end <= start + 1 else key[start + 1 : end]
+
+
+def key_slot(key: bytes) -> int:
+    """The hash slot of a key."""
+    if b"{" in key:
+        key = hash_tag(key)
+    return crc_hqx(key, 0) & _MASK

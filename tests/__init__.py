@@ -1,0 +1,1 @@
+"""Tests of Clustrio; `support` holds what they share."""

@@ -1,0 +1,188 @@
+"""The request stream must read whatever is sent, however it is cut, just as the exact parser does."""
+
+import random
+
+import pytest
+
+from clustrio.node.errors import ProtocolError
+from clustrio.node.resp.exact_parser import ExactParser, split_inline
+from clustrio.node.resp.stream import RequestStream
+
+LIMIT = 1 << 20
+Outcome = tuple[list[list[bytes]], bytes | None]
+
+
+def encode(*words: bytes) -> bytes:
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
+
+
+def read_exactly(data: bytes) -> Outcome:
+    parser = ExactParser(stranger=False)
+    parser.feed(data)
+    requests: list[list[bytes]] = []
+    try:
+        while (request := parser.gets(LIMIT)) is not False:
+            if request:
+                requests.append(request)
+    except ProtocolError as failure:
+        return requests, failure.text
+    return requests, None
+
+
+def is_odd(request: object) -> bool:
+    return not isinstance(request, list) or any(type(word) is not bytes for word in request)
+
+
+def read_in_pieces(pieces: list[bytes]) -> Outcome:
+    """Drive the stream as the machine does, odd requests included."""
+    stream = RequestStream(LIMIT)
+    requests: list[list[bytes]] = []
+    for piece in pieces:
+        got = stream.read(piece)
+        while got:
+            for index, request in enumerate(got):
+                if request in ([], None):
+                    continue
+                if is_odd(request):
+                    odd = request
+                    if isinstance(request, list):
+                        odd = next(word for word in request if type(word) is not bytes)
+                    got = stream.reparse(index, odd)
+                    break
+                requests.append(request)
+            else:
+                got = []
+        if stream.failure is not None:
+            return requests, stream.failure.text
+    return requests, None
+
+
+def cut(data: bytes, rng: random.Random) -> list[bytes]:
+    points = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(6)))
+    edges = [0, *points, len(data)]
+    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+
+
+WORDS = (
+    b"GET",
+    b"",
+    b"key",
+    b"*12345",
+    b"\r\n*99999\r\n",
+    b"$3\r\nfoo\r\n",
+    b"x" * 3000,
+    b"*1\r\n$4\r\nPING\r\n",
+    b"$99999999\r\n",
+    b"PING\r\n",
+)
+PARTS = (
+    *[encode(b"SET", word, other) for word in WORDS for other in WORDS[:4]],
+    encode(b"PING"),
+    b"PING\r\n",
+    b'ECHO "a b" \'c\'\r\n',
+    b"\r\n",
+    b"*0\r\n",
+    b"*-1\r\n",
+    encode(*[b"w"] * 12),
+    encode(*[b"v"] * 10_001),
+)
+
+
+def test_pipelines_cut_anywhere_read_the_same() -> None:
+    rng = random.Random(11)
+    for _ in range(1500):
+        data = b"".join(rng.choice(PARTS) for _ in range(rng.randrange(1, 7)))
+        pieces = cut(data, rng)
+        assert read_in_pieces(pieces) == read_exactly(data), pieces
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_request_byte_by_byte(part: bytes) -> None:
+    if len(part) > 5000:
+        pytest.skip("long ones are cut at random above")
+    data = part + encode(b"PING")
+    pieces = [data[i : i + 1] for i in range(len(data))]
+    assert read_in_pieces(pieces) == read_exactly(data)
+
+
+ERRORS = {
+    b"*abc\r\n": b"Protocol error: invalid multibulk length",
+    b"*1048577\r\n": b"Protocol error: invalid multibulk length",
+    b"*01\r\n": b"Protocol error: invalid multibulk length",
+    b"*+1\r\n": b"Protocol error: invalid multibulk length",
+    b"*1\r\n$-1\r\n": b"Protocol error: invalid bulk length",
+    b"*1\r\n$abc\r\n": b"Protocol error: invalid bulk length",
+    b"*2\r\n$4\r\nECHO\r\n$99999999999\r\n": b"Protocol error: invalid bulk length",
+    b"*2\r\n$4\r\nECHO\r\n$1048577\r\n": b"Protocol error: invalid bulk length",
+    b"*1\r\n:5\r\n": b"Protocol error: expected '$', got ':'",
+    b"*2\r\n$4\r\nECHO\r\n+hi\r\n": b"Protocol error: expected '$', got '+'",
+    b"*1\r\n*1\r\n$4\r\nPING\r\n": b"Protocol error: expected '$', got '*'",
+    b"*1\r\nPING\r\n": b"Protocol error: expected '$', got 'P'",
+    b'foo "bar\r\n': b"Protocol error: unbalanced quotes in request",
+    b'"foo"bar\r\n': b"Protocol error: unbalanced quotes in request",
+    b"PING" + b" " * 70_000: b"Protocol error: too big inline request",
+    b"*" + b"1" * 70_000: b"Protocol error: too big mbulk count string",
+    b"*1\r\n$" + b"1" * 70_000: b"Protocol error: too big bulk count string",
+}
+
+
+@pytest.mark.parametrize("data", ERRORS, ids=repr)
+@pytest.mark.parametrize("before", [b"", encode(b"GET", b"k"), encode(b"GET", b"k") * 9])
+def test_protocol_errors_come_after_the_requests_before_them(data: bytes, before: bytes) -> None:
+    if data.startswith(b"*2\r\n$4\r\nECHO\r\n+"):
+        # hiredis takes a status line for a string: lenient, and harmless.
+        assert read_in_pieces([before + data])[1] is None
+        return
+    requests, failure = read_in_pieces([before + data])
+    assert len(requests) == before.count(b"GET")
+    assert failure == ERRORS[data]
+
+
+def test_a_wide_array_header_is_not_taken_from_payload() -> None:
+    payload = b"x" * 100 + b"*99999\r\n" + b"y" * 100
+    request = encode(b"SET", b"k", payload)
+    for point in range(1, len(request)):
+        assert read_in_pieces([request[:point], request[point:]]) == ([[b"SET", b"k", payload]], None)
+
+
+def test_a_cut_wide_header_never_reaches_the_fast_parser() -> None:
+    stream = RequestStream(LIMIT)
+    assert stream.read(encode(b"PING") + b"*9999") == [[b"PING"]]
+    assert stream.read(b"999999\r\n") == []
+    assert stream.failure is not None
+    assert stream.failure.text == b"Protocol error: invalid multibulk length"
+
+
+def test_strangers_get_one_request_at_a_time_and_small_limits() -> None:
+    stream = RequestStream(LIMIT, stranger=True)
+    assert stream.read(encode(b"AUTH", b"pw") + encode(*[b"MSET"] * 20)) == [[b"AUTH", b"pw"]]
+    assert stream.unread
+    stream.logged_in()
+    assert stream.read(b"") == [[b"MSET"] * 20]
+
+    stream = RequestStream(LIMIT, stranger=True)
+    assert stream.read(encode(*[b"MSET"] * 20)) == []
+    assert stream.failure is not None
+    assert stream.failure.text == b"Protocol error: unauthenticated multibulk length"
+
+    stream = RequestStream(LIMIT, stranger=True)
+    assert stream.read(encode(b"AUTH", b"x" * 16_385)) == []
+    assert stream.failure is not None
+    assert stream.failure.text == b"Protocol error: unauthenticated bulk length"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"", []),
+        (b"  a  b ", [b"a", b"b"]),
+        (b"'a\\'b' c", [b"a'b", b"c"]),
+        (b'"\\x41\\n\\q"', [b"A\nq"]),
+        (b'a"b"', [b"ab"]),
+        (b'"a', None),
+        (b"'a'b", None),
+        (b'"\\x4"', [b"x4"]),
+    ],
+)
+def test_inline_words(line: bytes, words: list[bytes] | None) -> None:
+    assert split_inline(line) == words
