@@ -11,6 +11,7 @@ from typing import Final
 from .events import LinkLoss
 from .inputs import DataSeen, LinkAccepted, LinkClosed, LinkEstablished, LinkFailed
 from .messages import NodeFlag
+from .packets import send_ping
 from .state import Link, Node
 from .turn import Turn
 
@@ -32,8 +33,6 @@ def on_accepted(turn: Turn, event: LinkAccepted) -> None:
 
 def on_established(turn: Turn, event: LinkEstablished) -> None:
     """Our connection stands: say hello at once, or a young link could be mistaken for a dead one."""
-    from .heartbeat import send_ping
-
     link = turn.state.links.get(event.link_id)
     if link is None or link.node is None:
         return

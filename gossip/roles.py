@@ -5,8 +5,9 @@ node that turns replica has no slots; a primary that gains its first replica may
 (MIGRATE_TO), and one that loses its last may not; no replica of a replica lasts.
 """
 
+from .attempts import end_election, end_manual_failover
 from .events import BecamePrimary, BecameReplica, ElectionEnd, ManualEnd, RoleLearned, RoleReason
-from .messages import MessageFlag, NodeFlag, NodeId, Pong
+from .messages import NodeFlag, NodeId
 from .outputs import BecomePrimary
 from .state import Node
 from .turn import Turn
@@ -14,9 +15,6 @@ from .turn import Turn
 
 def become_primary(turn: Turn, reason: RoleReason) -> None:
     """Turns us into a primary; the slots are the caller's business."""
-    from .election import end_election
-    from .manual_failover import end_manual_failover
-
     myself = turn.state.myself
     set_replica_of(turn, myself, None)
     end_manual_failover(turn, ManualEnd.DONE)
@@ -30,9 +28,6 @@ def become_primary(turn: Turn, reason: RoleReason) -> None:
 
 def become_replica(turn: Turn, primary: Node, reason: RoleReason) -> None:
     """Turns us into a replica of a node, or of another one than before."""
-    from .election import end_election
-    from .manual_failover import end_manual_failover
-
     state, myself = turn.state, turn.state.myself
     if state.importing_from or state.migrating_to:
         state.importing_from.clear()
@@ -128,12 +123,3 @@ def set_shard(turn: Turn, node: Node, shard_id: NodeId) -> None:
     if myself.replica_of == node.node_id and myself.shard_id != shard_id:
         myself.shard_id = shard_id
         turn.save(sync=True)
-
-
-def broadcast_pong(turn: Turn) -> None:
-    """Tells all members at once how we are now, instead of waiting for the next pings."""
-    from .heartbeat import gossip_for
-
-    flags = MessageFlag.EXT_DATA
-    pong = Pong(turn.header(flags), gossip_for(turn, None), turn.extensions())
-    turn.broadcast(pong)

@@ -3,6 +3,8 @@
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
+from .config.syntax import bytes_from
+
 if TYPE_CHECKING:
     from .config import Config
 
@@ -26,4 +28,5 @@ class Accounts:
         """Compare in constant time; an open default user accepts any password."""
         if user != b"default":
             return False
-        return self.is_open or compare_digest(self._config.requirepass.encode(), password)
+        wanted = self._config.requirepass
+        return not wanted or compare_digest(bytes_from(wanted), password)

@@ -234,6 +234,7 @@ def container(
     flags: str = "",
     complexity: str = "That of the sub-command",
     categories: str = "",
+    tips: Sequence[str] = (),
 ) -> None:
     """Declare a command that only holds sub-commands (or, with `function`, also stands alone)."""
 
@@ -251,6 +252,7 @@ def container(
         complexity=complexity,
         categories=categories,
         bare=function is None,
+        tips=tips,
     )
     declare(chosen)
 

@@ -4,7 +4,18 @@ from importlib import import_module
 
 FAMILIES = (
     "connection",
+    "client",
+    "transactions",
+    "command_table",
+    "keys",
+    "key_expiry",
+    "scan",
+    "objects",
     "strings",
+    "bitmaps",
+    "counters",
+    "hyperloglog",
+    "string_ranges",
 )
 
 

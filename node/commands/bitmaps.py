@@ -130,6 +130,8 @@ def bitcount(session: Session, args: list[bytes]) -> bytes:
     if count not in (4, 5):
         raise SYNTAX
     start, end = _index(args[2]), _index(args[3])
+    if start < 0 and end < 0 and start > end:
+        return ZERO  # Redis sees that the range is empty before it looks at the unit.
     in_bits = count == 5 and _is_in_bits(args[4])
     return integer(count_bits(value, start, end, in_bits))
 

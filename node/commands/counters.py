@@ -15,13 +15,15 @@ from ..errors import (
 from ..registry import command
 from ..resp.encoder import bulk, integer
 from ..session import Session
-from ..values.long_double import (
+from ..values.numbers import (
+    INTEGER_MAXIMUM,
+    INTEGER_MINIMUM,
     LONG_DOUBLE_ZERO,
     add_long_doubles,
     format_long_double,
+    parse_integer,
     parse_long_double,
 )
-from ..values.numbers import INTEGER_MAXIMUM, INTEGER_MINIMUM, parse_integer
 
 _DECREMENT_OVERFLOW = CommandError(b"ERR decrement would overflow")
 

@@ -1,11 +1,10 @@
 """HyperLogLogs: how many distinct elements there were, in 12 KiB and with an error of 0.81 %.
 
 A HyperLogLog is an ordinary string with a known header, which anybody may have written. So every
-function below `values/hyperloglog.py` doubts what it is given, and `_SAYS` words those doubts.
+function of `values/hyperloglog.py` doubts what it is given, and `_WORDED` words those doubts.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from ...slots.keyspec import key_range, one_key
@@ -28,23 +27,15 @@ from ..values.hyperloglog import (
     to_dense,
 )
 
-_NOT_A_HYPERLOGLOG: Final = CommandError(
-    b"WRONGTYPE Key is not a valid HyperLogLog string value."
-)
+_NOT_A_HYPERLOGLOG: Final = CommandError(b"WRONGTYPE Key is not a valid HyperLogLog string value.")
 _CORRUPTED: Final = CommandError(b"INVALIDOBJ Corrupted HLL object detected")
 _NO_SUCH_KEY: Final = CommandError(b"ERR The specified key does not exist")
 _NOT_SPARSE: Final = CommandError(b"ERR HLL encoding is not sparse")
 
 
-@contextmanager
-def _doubts_worded() -> Iterator[None]:
-    """What is wrong with a value becomes the error that the client gets."""
-    try:
-        yield
-    except NotHyperLogLogError:
-        raise _NOT_A_HYPERLOGLOG from None
-    except CorruptedHyperLogLogError:
-        raise _CORRUPTED from None
+#: What a value may turn out to be, and how the client is told.
+_DOUBTS: Final = (NotHyperLogLogError, CorruptedHyperLogLogError)
+_WORDED: Final = {NotHyperLogLogError: _NOT_A_HYPERLOGLOG, CorruptedHyperLogLogError: _CORRUPTED}
 
 
 @command(
@@ -64,8 +55,10 @@ def pfadd(session: Session, args: list[bytes]) -> bytes:
     value = db.string_for_write(key)
     if type(value) is bytearray:
         value = bytes(value)
-    with _doubts_worded():
+    try:
         new = add_elements(value, args[2:], session.machine.config.hll_sparse_max_bytes)
+    except _DOUBTS as doubt:
+        raise _WORDED[type(doubt)] from None
     if new is None:
         return ZERO
     db.put(key, new)
@@ -86,15 +79,16 @@ def pfadd(session: Session, args: list[bytes]) -> bytes:
 def pfcount(session: Session, args: list[bytes]) -> bytes:
     """Estimates how many distinct elements one HyperLogLog, or several together, were shown."""
     db = session.db
-    if len(args) > 2:
-        with _doubts_worded():
-            return integer(count_union(_existing(session, args[1:])))
     key = args[1]
-    value = db.string(key)
-    if value is None:
-        return ZERO
-    with _doubts_worded():
+    try:
+        if len(args) > 2:
+            return integer(count_union(_existing(session, args[1:])))
+        value = db.string(key)
+        if value is None:
+            return ZERO
         estimate, remembering = count(bytes(value))
+    except _DOUBTS as doubt:
+        raise _WORDED[type(doubt)] from None
     if remembering is not None:
         # The estimate is kept inside of the value, so that reading it is a change.
         db.put(key, remembering)
@@ -102,15 +96,12 @@ def pfcount(session: Session, args: list[bytes]) -> bytes:
     return integer(estimate)
 
 
-def _existing(session: Session, keys: list[bytes]) -> list[bytes]:
+def _existing(session: Session, keys: list[bytes]) -> Iterator[bytes]:
     """The values of those keys that exist; each is judged before the next one is looked up."""
-    values: list[bytes] = []
     for key in keys:
         value = session.db.string(key)
         if value is not None:
-            values.append(bytes(value))
-            check_untrusted(values[-1])
-    return values
+            yield bytes(value)
 
 
 @command(
@@ -130,13 +121,18 @@ def pfmerge(session: Session, args: list[bytes]) -> bytes:
     """Makes a HyperLogLog that has seen what it and all the others have seen."""
     db = session.db
     destination = args[1]
-    with _doubts_worded():
-        own = _existing(session, [destination])
-        new = merge(
-            own[0] if own else None,
-            _existing(session, args[2:]),
-            session.machine.config.hll_sparse_max_bytes,
-        )
+    try:
+        values: list[bytes] = []
+        for value in _existing(session, args[1:]):
+            # Which error wins goes by the order of the keys; only sparse values can be damaged.
+            check_untrusted(value)
+            if encoding_name(value) == b"sparse":
+                read_registers(value)
+            values.append(value)
+        own = values.pop(0) if db.exists(destination) else None
+        new = merge(own, values, session.machine.config.hll_sparse_max_bytes)
+    except _DOUBTS as doubt:
+        raise _WORDED[type(doubt)] from None
     db.put(destination, new)
     db.changed(destination, "$", b"pfadd")
     return OK
@@ -159,23 +155,28 @@ def pfdebug(session: Session, args: list[bytes]) -> bytes:
     found = db.string_for_write(key)
     if found is None:
         raise _NO_SUCH_KEY
-    value = bytes(found)
-    with _doubts_worded():
-        check_untrusted(value)
-        match wanted.upper():
-            case b"GETREG":
-                registers = read_registers(value)
-                _make_dense(session, key, value)
-                return array([integer(register) for register in registers])
-            case b"DECODE":
-                runs = describe_runs(value)
-                if runs is None:
-                    raise _NOT_SPARSE
-                return bulk(runs)
-            case b"ENCODING":
-                return simple(encoding_name(value))
-            case b"TODENSE":
-                return ONE if _make_dense(session, key, value) else ZERO
+    try:
+        return _look_inside(session, wanted, key, bytes(found))
+    except _DOUBTS as doubt:
+        raise _WORDED[type(doubt)] from None
+
+
+def _look_inside(session: Session, wanted: bytes, key: bytes, value: bytes) -> bytes:
+    check_untrusted(value)
+    match wanted.upper():
+        case b"GETREG":
+            registers = read_registers(value)
+            _make_dense(session, key, value)
+            return array([integer(register) for register in registers])
+        case b"DECODE":
+            runs = describe_runs(value)
+            if runs is None:
+                raise _NOT_SPARSE
+            return bulk(runs)
+        case b"ENCODING":
+            return simple(encoding_name(value))
+        case b"TODENSE":
+            return ONE if _make_dense(session, key, value) else ZERO
     raise CommandError(b"ERR Unknown PFDEBUG subcommand '%b'" % wanted)
 
 

@@ -9,16 +9,13 @@ the moment at which it hears of the command is not the moment at which the comma
 
 from typing import Final
 
-from hiredis import pack_command
-
 from ...slots.keyspec import key_range, one_key
-from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError, wrong_arity
+from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong_arity
 from ..registry import command
-from ..resp.encoder import BULK_PREFIXES, CRLF, OK, ONE, ZERO, array_header, bulk
+from ..resp.encoder import BULK_PREFIXES, CRLF, OK, ONE, ZERO, bulk
 from ..session import Session
 from ..values.numbers import INTEGER_MAXIMUM, parse_integer
 
-_ONLY_BYTES: Final = {bytes}
 _RELATIVE_UNITS: Final = frozenset({b"EX", b"PX"})
 _LIFETIME_UNITS: Final = frozenset({b"EX", b"PX", b"EXAT", b"PXAT"})
 _SECOND_UNITS: Final = frozenset({b"EX", b"EXAT"})
@@ -113,7 +110,7 @@ def _set_with_options(session: Session, args: list[bytes]) -> bytes:
         else:
             raise SYNTAX
     end_ms: int | None = None
-    if amount or unit in _LIFETIME_UNITS:
+    if unit in _LIFETIME_UNITS:
         end_ms = lifetime_end_ms(amount, unit, session.machine.clock.now_ms, b"set")
     db = session.db
     key = args[1]
@@ -349,14 +346,16 @@ def getex(session: Session, args: list[bytes]) -> bytes:
 def mget(session: Session, args: list[bytes]) -> bytes:
     """Returns the strings under several keys, null where there is none."""
     values = session.db.get_many(args[1:])
-    if {*map(type, values)} == _ONLY_BYTES:
-        return pack_command(tuple(values))
     null = session.encoder.null
-    replies = [array_header(len(values))]
+    parts = [b"*%d\r\n" % len(values)]
     for value in values:
-        is_string = type(value) is bytes or type(value) is bytearray
-        replies.append(bulk(value) if is_string else null)
-    return b"".join(replies)
+        if type(value) is bytes or type(value) is bytearray:
+            length = len(value)
+            prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
+            parts += (prefix, value, CRLF)
+        else:
+            parts.append(null)
+    return b"".join(parts)
 
 
 @command(

@@ -21,6 +21,7 @@ from .special_kinds import ReplicaOfKind
 
 _IMMUTABLE: Final = Trait.IMMUTABLE
 _UNSUPPORTED: Final = Trait.UNSUPPORTED
+_BACKLOG_MIN_BYTES: Final = 16 * 1024
 _HOSTNAME_MAX: Final = 256
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9.-]*")
 # These separate the parts of a line of nodes.conf, or might one day.
@@ -42,6 +43,10 @@ def _node_name_problem(name: str | None) -> str | None:
     if name is not None and not _FORBIDDEN_IN_NODE_NAMES.isdisjoint(name):
         return "Announced human node name contained invalid character"
     return None
+
+
+def _at_least_smallest_backlog(size_bytes: int) -> int:
+    return max(_BACKLOG_MIN_BYTES, size_bytes)
 
 
 class ReplicationDirectives(Declarations):
@@ -107,7 +112,6 @@ class ReplicationDirectives(Declarations):
         "replica-lazy-flush",
         False,
         "Free the old data in the background when a full copy arrives.",
-        _UNSUPPORTED,
         alias="slave-lazy-flush",
     )
     repl_ping_replica_period = integer(
@@ -122,7 +126,12 @@ class ReplicationDirectives(Declarations):
         "repl-timeout", 60, 1, INT_MAX, "Seconds of silence after which the link counts as broken."
     )
     repl_backlog_size = memory(
-        "repl-backlog-size", 1024**2, 1, LONG_MAX, "How much to keep for replicas that come back."
+        "repl-backlog-size",
+        1024**2,
+        1,
+        LONG_MAX,
+        "How much to keep for replicas that come back.",
+        normalize=_at_least_smallest_backlog,
     )
     repl_backlog_ttl = integer(
         "repl-backlog-ttl",

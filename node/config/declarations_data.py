@@ -121,19 +121,19 @@ class MemoryDirectives(Declarations):
         "active-expire-effort", 1, 1, 10, "How eagerly to look for expired keys."
     )
     lazyfree_lazy_eviction = boolean(
-        "lazyfree-lazy-eviction", False, "Free evicted values in the background.", _UNSUPPORTED
+        "lazyfree-lazy-eviction", False, "Free evicted values in the background."
     )
     lazyfree_lazy_expire = boolean(
-        "lazyfree-lazy-expire", False, "Free expired values in the background.", _UNSUPPORTED
+        "lazyfree-lazy-expire", False, "Free expired values in the background."
     )
     lazyfree_lazy_server_del = boolean(
-        "lazyfree-lazy-server-del", False, "Free replaced values in the background.", _UNSUPPORTED
+        "lazyfree-lazy-server-del", False, "Free replaced values in the background."
     )
     lazyfree_lazy_user_del = boolean(
-        "lazyfree-lazy-user-del", False, "Let DEL do what UNLINK does.", _UNSUPPORTED
+        "lazyfree-lazy-user-del", False, "Let DEL do what UNLINK does."
     )
     lazyfree_lazy_user_flush = boolean(
-        "lazyfree-lazy-user-flush", False, "Let a bare FLUSHALL mean FLUSHALL ASYNC.", _UNSUPPORTED
+        "lazyfree-lazy-user-flush", False, "Let a bare FLUSHALL mean FLUSHALL ASYNC."
     )
     activerehashing = boolean(
         "activerehashing", True, "Spend idle time on growing hash tables.", _UNSUPPORTED

@@ -325,9 +325,11 @@ def memory(
     traits: Trait = Trait.NONE,
     *,
     alias: str | None = None,
+    normalize: Callable[[int], int] | None = None,
 ) -> Directive[int]:
     """Declare a size in bytes."""
-    return Directive(name, MemoryKind(minimum, maximum), default, doc, traits, alias=alias)
+    kind = MemoryKind(minimum, maximum)
+    return Directive(name, kind, default, doc, traits, alias=alias, normalize=normalize)
 
 
 def enum(

@@ -18,6 +18,8 @@ from attrs import frozen
 from ..version import REDIS_VERSION
 
 _SPACES: Final = b" \t\n\v\f\r"
+# Redis skips every kind of space between words, but only these end a word without quotes.
+_WORD_ENDS: Final = b" \t\n\r"
 _ESCAPED: Final = {0x6E: 0x0A, 0x72: 0x0D, 0x74: 0x09, 0x62: 0x08, 0x61: 0x07}
 _HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
 _ESCAPES: Final = {0x5C: "\\\\", 0x22: '\\"', 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t"} | {
@@ -99,7 +101,7 @@ def maybe_split_words(line: str) -> list[str] | None:
 def _maybe_word(data: bytes, index: int) -> tuple[bytes, int] | None:
     """Read one word; quotes may open anywhere in it, but what closes them must end it."""
     word = bytearray()
-    while index < len(data) and data[index] not in _SPACES:
+    while index < len(data) and data[index] not in _WORD_ENDS:
         if data[index] in (_DOUBLE_QUOTE, _SINGLE_QUOTE):
             is_double = data[index] == _DOUBLE_QUOTE
             read_quoted = _maybe_double_quoted if is_double else _maybe_single_quoted

@@ -4,8 +4,8 @@ A command returns finished bytes. What reads the same in RESP2 and RESP3 is a pl
 (`integer`, `bulk`, `array`); what differs is a method of `session.encoder`, which is `RESP2` or `RESP3`.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, cast
 
 from hiredis import pack_command
 
@@ -19,6 +19,9 @@ ZERO: Final = b":0\r\n"
 ONE: Final = b":1\r\n"
 EMPTY_ARRAY: Final = b"*0\r\n"
 EMPTY_BULK: Final = b"$0\r\n\r\n"
+
+#: A tuple of bytes as an array of bulk strings, in C.
+pack_bulks: Final[Callable[[tuple[bytes, ...]], bytes]] = cast(Any, pack_command)
 
 _CACHED = 1024
 _INTEGERS: Final = [b":%d\r\n" % number for number in range(_CACHED)]
@@ -38,7 +41,7 @@ def bulk(data: bytes | bytearray) -> bytes:
     length = len(data)
     if length < _CACHED:
         return BULK_PREFIXES[length] + data + CRLF
-    return b"$%d\r\n%b\r\n" % (length, data)
+    return b"".join((b"$%d\r\n" % length, data, CRLF))
 
 
 def simple(text: bytes) -> bytes:
@@ -63,7 +66,7 @@ def array_header(count: int) -> bytes:
 
 def bulk_array(items: Sequence[bytes]) -> bytes:
     """An array of bulk strings, encoded in C: this is what LRANGE, SMEMBERS and KEYS send."""
-    return pack_command(tuple(items)) if items else EMPTY_ARRAY
+    return pack_bulks(tuple(items)) if items else EMPTY_ARRAY
 
 
 def flat_bulks(items: Iterable[bytes]) -> bytes:

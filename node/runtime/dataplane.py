@@ -205,8 +205,9 @@ class DataPlane:
 
     def _on_end(self, connection: Connection) -> None:
         """The client will send no more; what it is still owed goes out first."""
-        if connection.rest and not connection.ended:
+        if connection.rest:
             connection.ended = True
+            self.poller.change(connection.descriptor, writable=True, readable=False)
             return
         self.close(connection)
 

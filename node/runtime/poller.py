@@ -5,6 +5,7 @@ cost of a task switch per request (see the data plane in `dataplane.py`).
 """
 
 import select
+import sys
 from typing import Final, Protocol
 
 READABLE: Final = 1
@@ -21,8 +22,8 @@ class Poller(Protocol):
     def watch(self, descriptor: int, *, writable: bool) -> None:
         """Begin to report when a socket can be read (and, if asked, written)."""
 
-    def change(self, descriptor: int, *, writable: bool) -> None:
-        """Say anew whether room for writing matters."""
+    def change(self, descriptor: int, *, writable: bool, readable: bool = True) -> None:
+        """Say anew what matters: bytes to read, room for writing."""
 
     def forget(self, descriptor: int) -> None:
         """Stop reporting about a socket that is about to be closed."""
@@ -34,7 +35,7 @@ class Poller(Protocol):
         """Give the descriptor back."""
 
 
-if hasattr(select, "epoll"):
+if sys.platform == "linux":
 
     class SystemPoller:
         """Linux."""
@@ -50,49 +51,50 @@ if hasattr(select, "epoll"):
             """Begin to report about a socket."""
             self._epoll.register(descriptor, READABLE | (WRITABLE if writable else 0))
 
-        def change(self, descriptor: int, *, writable: bool) -> None:
-            """Say anew whether room for writing matters."""
-            self._epoll.modify(descriptor, READABLE | (WRITABLE if writable else 0))
+        def change(self, descriptor: int, *, writable: bool, readable: bool = True) -> None:
+            """Say anew what matters: bytes to read, room for writing."""
+            self._epoll.modify(
+                descriptor, (READABLE if readable else 0) | (WRITABLE if writable else 0)
+            )
 
-else:  # pragma: no cover
+else:
 
     class SystemPoller:
         """macOS and the BSDs."""
 
         def __init__(self) -> None:
             self._kqueue = select.kqueue()
-            self._writable: set[int] = set()
-            self._watched = 0
+            #: What is watched: (descriptor, filter).
+            self._watched: set[tuple[int, int]] = set()
             self.fileno = self._kqueue.fileno
             self.close = self._kqueue.close
 
-        def _control(self, descriptor: int, kind: int, action: int) -> None:
+        def _switch(self, descriptor: int, kind: int, wanted: bool) -> None:
+            if wanted == ((descriptor, kind) in self._watched):
+                return
+            action = select.KQ_EV_ADD if wanted else select.KQ_EV_DELETE
             self._kqueue.control([select.kevent(descriptor, kind, action)], 0)
+            if wanted:
+                self._watched.add((descriptor, kind))
+            else:
+                self._watched.discard((descriptor, kind))
 
         def watch(self, descriptor: int, *, writable: bool) -> None:
             """Begin to report about a socket."""
-            self._control(descriptor, select.KQ_FILTER_READ, select.KQ_EV_ADD)
-            self._watched += 1
             self.change(descriptor, writable=writable)
 
-        def change(self, descriptor: int, *, writable: bool) -> None:
-            """Say anew whether room for writing matters."""
-            if writable and descriptor not in self._writable:
-                self._writable.add(descriptor)
-                self._control(descriptor, select.KQ_FILTER_WRITE, select.KQ_EV_ADD)
-            elif not writable and descriptor in self._writable:
-                self._writable.discard(descriptor)
-                self._control(descriptor, select.KQ_FILTER_WRITE, select.KQ_EV_DELETE)
+        def change(self, descriptor: int, *, writable: bool, readable: bool = True) -> None:
+            """Say anew what matters: bytes to read, room for writing."""
+            self._switch(descriptor, select.KQ_FILTER_READ, readable)
+            self._switch(descriptor, select.KQ_FILTER_WRITE, writable)
 
         def forget(self, descriptor: int) -> None:
             """Stop reporting about a socket."""
-            self.change(descriptor, writable=False)
-            self._control(descriptor, select.KQ_FILTER_READ, select.KQ_EV_DELETE)
-            self._watched -= 1
+            self.change(descriptor, writable=False, readable=False)
 
         def poll(self, timeout_s: float) -> list[tuple[int, int]]:
             """Events as (descriptor, mask)."""
-            found = self._kqueue.control(None, max(1, self._watched * 2), timeout_s)
+            found = self._kqueue.control(None, max(1, len(self._watched)), timeout_s)
             return [
                 (event.ident, READABLE if event.filter == select.KQ_FILTER_READ else WRITABLE)
                 for event in found

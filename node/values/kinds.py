@@ -1,18 +1,23 @@
 """What the node must know of any value, whatever command family it belongs to.
 
-Owns the names that TYPE and OBJECT ENCODING show, and how a value is copied and taken apart. A value is
-told by its exact class: one look into one table, which every class is entered in once.
+Owns the names that TYPE and OBJECT ENCODING show, and how a value is copied. A value is told by
+its exact class: one look into one table, which every class is entered in once.
 
 * A string is `bytes`, or `bytearray` once a command edited it in place.
 * What Redis would keep as a machine integer is still text here; its encoding is found by looking.
 """
 
 from collections.abc import Callable
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from .hashvalue import HashValue
+from .listvalue import ListValue
 from .numbers import parse_integer
+from .setvalue import SetValue
+from .zsetvalue import ZSetValue
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -97,5 +102,18 @@ def _one(value: object) -> int:
     return 1
 
 
+def _own_encoding(value: Any, config: "Config") -> bytes:
+    name: bytes = value.encoding
+    return name
+
+
+def _register_collection(value_class: type, name: bytes) -> None:
+    register(value_class, Kind(name, _own_encoding, methodcaller("copy"), len))
+
+
 register(bytes, Kind(b"string", _string_encoding, _same, _one))
 register(bytearray, Kind(b"string", _edited_encoding, bytearray, _one))
+_register_collection(ListValue, b"list")
+_register_collection(HashValue, b"hash")
+_register_collection(SetValue, b"set")
+_register_collection(ZSetValue, b"zset")

@@ -38,7 +38,7 @@ class Chooser(Protocol):
 class MemberIndex:
     """The members of one collection by hash. Its owner reports every member that comes or goes."""
 
-    __slots__ = ("_buckets", "_shift", "changes", "count")
+    __slots__ = ("_buckets", "_room", "_shift", "changes", "count")
 
     def __init__(self, members: Collection[bytes]) -> None:
         #: Additions and removals since somebody last looked anything up.
@@ -52,6 +52,8 @@ class MemberIndex:
         for member in members:
             buckets[crc32(member) >> shift].append(member)
         self._buckets = buckets
+        #: No bucket has more members.
+        self._room = max(map(len, buckets))
         self._shift = shift
         self.count = count
 
@@ -61,7 +63,10 @@ class MemberIndex:
 
     def add(self, member: bytes) -> None:
         """A member came."""
-        self._buckets[crc32(member) >> self._shift].append(member)
+        bucket = self._buckets[crc32(member) >> self._shift]
+        bucket.append(member)
+        if len(bucket) > self._room:
+            self._room = len(bucket)
         self.count += 1
         self.changes += 1
         if self.count > len(self._buckets) * (_BUCKET_SIZE * 3):
@@ -79,13 +84,11 @@ class MemberIndex:
         """One member, each equally likely."""
         self.changes = 0
         buckets = self._buckets
-        room = _BUCKET_SIZE * 4
+        room = self._room
         for _ in range(_DRAWS):
             # One draw for both: which bucket, and which place in it.
             number, place = divmod(rng.randrange(len(buckets) * room), room)
             bucket = buckets[number]
-            if len(bucket) > room:
-                break
             if place < len(bucket):
                 return bucket[place]
         position = rng.randrange(self.count)

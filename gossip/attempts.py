@@ -1,0 +1,37 @@
+"""How elections and manual failovers end.
+
+Owns the two endings, apart from `election` and `manual_failover`, since a change of role ends both
+whoever causes it. Rule: a primary that paused its clients lets them go on at every ending.
+"""
+
+from .events import ElectionEnd, ElectionEnded, ManualEnd, ManualFailoverEnded
+from .outputs import UnpauseWrites
+from .turn import Turn
+
+
+def end_election(turn: Turn, reason: ElectionEnd) -> None:
+    """Stops being a candidate; the next failure of a primary starts afresh."""
+    state = turn.state
+    if state.election is not None:
+        turn.tell(ElectionEnded(reason))
+        if turn.config.bugs.keep_retry_timer:
+            state.retry_at = max(state.retry_at or 0, state.election.starts_at + 4 * timeout_ms(turn))
+        elif reason is not ElectionEnd.NO_VOTES:
+            state.retry_at = None
+    state.election = None
+
+
+def timeout_ms(turn: Turn) -> int:
+    """The timeout that elections are measured by: at least a second."""
+    return max(turn.config.node_timeout_ms, 1_000)
+
+
+def end_manual_failover(turn: Turn, reason: ManualEnd) -> None:
+    """Ends a manual failover, at the replica or at the primary."""
+    manual = turn.state.manual
+    if manual is None:
+        return
+    turn.state.manual = None
+    if manual.replica_id is not None:
+        turn.change(UnpauseWrites())
+    turn.tell(ManualFailoverEnded(reason))

@@ -1,0 +1,116 @@
+"""Who owns which slot after somebody has claimed it.
+
+Owns the rules of the slot table:
+
+1. A slot that nobody owns (or whose owner stopped claiming it) goes to whoever claims it.
+2. A slot with an owner goes to a claim with a greater config epoch, else the claimer is told of the
+   owner by an UPDATE. So all nodes end with one table: the greatest config epoch wins.
+3. A slot that we are importing is given by SETSLOT alone, or to the successor of its source.
+4. A claim that stops is remembered, not obeyed: the slot keeps its owner, but no UPDATE names it.
+5. A primary that loses its last slot, and its replicas, follow the taker. One that loses some but
+   not all deletes the keys it still has in them: the new owner is the truth now.
+
+The epoch of a claim and its slots come from one packet and are believed together or not at all.
+"""
+
+from .events import ClaimOutdated, RoleReason, SlotsTaken
+from .messages import Update
+from .outputs import DeleteKeys
+from .roles import become_replica, leave_sub_replication
+from .state import Link, Node, bitmap_of, mask_of, slots_in
+from .turn import Turn
+
+MAX_UPDATES = 16
+"""UPDATE packets for one stale heartbeat; the rest follow with the next ones."""
+
+
+def on_claim(turn: Turn, claimer: Node, config_epoch: int, slots: bytes) -> None:
+    """A primary claims slots with its config epoch, by itself or in an UPDATE about it."""
+    state, myself = turn.state, turn.state.myself
+    claimed = mask_of(slots)
+    state.not_claimed &= ~(claimed & claimer.mask)
+    state.not_claimed |= claimer.mask & ~claimed
+    ours = state.shard_primary(myself)
+    taken = _winnable(turn, claimer, config_epoch, claimed)
+    taken_from_ours = 0 if ours is None else taken & ours.mask
+    dirty = _with_keys(turn, taken & myself.mask)
+    if taken:
+        turn.assign_slots(taken, claimer)
+        turn.save(sync=True)
+        turn.tell(SlotsTaken(claimer.node_id, bitmap_of(taken), config_epoch))
+    if ours is not None and taken_from_ours and not ours.mask and claimer is not myself:
+        # Without migration we follow only a pure successor: all it has is what we had.
+        if turn.config.allow_replica_migration or taken_from_ours == claimed:
+            reason = RoleReason.LOST_LAST_SLOT
+            if ours is not myself:
+                reason = RoleReason.PRIMARY_LOST_LAST_SLOT
+            become_replica(turn, claimer, reason)
+            return
+    leave_sub_replication(turn)
+    if dirty and myself.is_primary:
+        turn.change(DeleteKeys(bitmap_of(dirty)))
+
+
+def _winnable(turn: Turn, claimer: Node, config_epoch: int, claimed: int) -> int:
+    """The claimed slots that go to the claimer."""
+    state = turn.state
+    wanted = claimed & ~claimer.mask
+    if not wanted:
+        return 0
+    importing = sum(1 << slot for slot in state.importing_from)
+    free = wanted & (state.not_claimed | ~state.assigned) & ~importing
+    won = free
+    for owner in state.owners.values():
+        if owner.config_epoch < config_epoch:
+            won |= owner.mask & wanted & ~importing
+            won |= _inherited_imports(turn, owner, claimer, wanted & importing)
+    return won
+
+
+def _inherited_imports(turn: Turn, owner: Node, claimer: Node, wanted: int) -> int:
+    """Slots that we import from a source whose successor claims them; the import goes on."""
+    state = turn.state
+    if owner.shard_id != claimer.shard_id or claimer is state.myself:
+        return 0
+    found = 0
+    for slot in slots_in(wanted & owner.mask):
+        if state.importing_from[slot] == owner.node_id:
+            state.importing_from[slot] = claimer.node_id
+            found |= 1 << slot
+    if found:
+        turn.tell_marks()
+    return found
+
+
+def _with_keys(turn: Turn, mask: int) -> int:
+    return sum(1 << slot for slot in slots_in(mask) if turn.local.keys_in_slot(slot))
+
+
+def tell_newer_owners(
+    turn: Turn, node: Node, config_epoch: int, slots: bytes, link: Link | None = None
+) -> bool:
+    """Sends a node what it does not know of the slots that it claims; whether there was any."""
+    state = turn.state
+    claimed = mask_of(slots) & ~state.not_claimed
+    count = 0
+    for owner in list(state.owners.values()):
+        if owner is node or owner.config_epoch <= config_epoch or not owner.mask & claimed:
+            continue
+        if count >= MAX_UPDATES:
+            break
+        count += 1
+        turn.tell(ClaimOutdated(node.node_id, owner.node_id))
+        send_update(turn, node, owner, link)
+    return count > 0
+
+
+def send_update(turn: Turn, node: Node, owner: Node, link: Link | None) -> None:
+    """Tells a node what another one owns; old perhaps, but never false."""
+    mask = owner.mask
+    if not turn.config.bugs.update_with_unclaimed_slots:
+        mask &= ~turn.state.not_claimed
+    update = Update(turn.header(), owner.config_epoch, owner.node_id, bitmap_of(mask))
+    if link is not None:
+        turn.send_on(link, update)
+    else:
+        turn.send_to(node, update)

@@ -1,0 +1,135 @@
+"""Who is down: PFAIL, failure reports, FAIL, and the way back.
+
+Owns the flags PFAIL and FAIL. Rules:
+
+* PFAIL is our own finding: a ping was not answered, and no data came, for longer than the timeout.
+* FAIL needs PFAIL and reports of a majority of the voters, not older than twice the timeout (ours
+  counts if we vote), or a FAIL message. It is told to all at once.
+* Only voters' reports count. On a new PFAIL we ping all voters at once, so theirs comes back soon.
+* PFAIL ends with an answer. FAIL of a voter lasts twice the timeout at least, and ends only if it
+  still has its slots then; FAIL of others ends with an answer.
+
+    ok --timeout--> PFAIL --majority, or FAIL message--> FAIL
+    ok <--answer--- PFAIL            ok <--answer (voters: after 2T)--- FAIL
+"""
+
+from typing import Final
+
+from .events import (
+    DropReason,
+    MessageDropped,
+    NodeFailed,
+    NodeRecovered,
+    NodeReported,
+    NodeSuspected,
+    ReportWithdrawn,
+    Via,
+)
+from .messages import Fail, NodeFlag
+from .packets import send_ping
+from .state import FAILING, Node
+from .turn import Turn
+
+REPORT_VALIDITY_TIMEOUTS: Final = 2
+FAIL_UNDO_TIMEOUTS: Final = 2
+
+
+def on_tick(turn: Turn) -> None:
+    """Suspects whoever is overdue, and tells the voters."""
+    suspects = [node for node in turn.state.members() if _is_overdue(turn, node)]
+    for node in suspects:
+        node.flags |= NodeFlag.PFAIL
+        turn.tell(NodeSuspected(node.node_id))
+        turn.changed()
+    bugs = turn.config.bugs
+    for node in suspects:
+        fail_if_quorum(turn, node)
+    if suspects and not bugs.wait_for_gossip_quorum:
+        for voter in list(turn.state.owners.values()):
+            if voter is not turn.state.myself and not voter.is_failing:
+                send_ping(turn, voter)
+    # Quorums may shrink, so look at all the suspects again, though rarely.
+    if turn.state.ticks % 10 == 0:
+        for node in list(turn.state.members()):
+            fail_if_quorum(turn, node)
+
+
+def _is_overdue(turn: Turn, node: Node) -> bool:
+    if node.ping_sent_at is None or node.is_failing:
+        return False
+    since = node.ping_sent_at
+    if node.data_received_at is not None:
+        # "Any data counts as life": with much traffic an answer may be late.
+        since = max(since, node.data_received_at)
+    return turn.now - since > turn.config.node_timeout_ms
+
+
+def on_report(turn: Turn, node: Node, reporter: Node, *, is_failing: bool) -> None:
+    """A member says how another one fares."""
+    if node is turn.state.myself or node is reporter:
+        return
+    if is_failing:
+        if reporter.node_id not in node.reports:
+            turn.tell(NodeReported(node.node_id, reporter.node_id))
+        node.reports[reporter.node_id] = turn.now
+        fail_if_quorum(turn, node)
+    elif node.reports.pop(reporter.node_id, None) is not None:
+        turn.tell(ReportWithdrawn(node.node_id, reporter.node_id))
+
+
+def count_reports(turn: Turn, node: Node) -> int:
+    """How many voters call a node failing now, ourselves not counted."""
+    oldest = turn.now - REPORT_VALIDITY_TIMEOUTS * turn.config.node_timeout_ms
+    for reporter in [by for by, at in node.reports.items() if at < oldest]:
+        del node.reports[reporter]
+    if turn.config.bugs.count_replica_reports:
+        return len(node.reports)
+    return sum(reporter in turn.state.owners for reporter in node.reports)
+
+
+def fail_if_quorum(turn: Turn, node: Node) -> None:
+    """Turns PFAIL into FAIL if a majority of the voters agrees."""
+    if not node.is_suspected:
+        return
+    state = turn.state
+    if count_reports(turn, node) + state.is_voter(state.myself) < state.quorum:
+        return
+    mark_failed(turn, node, Via.QUORUM)
+    turn.broadcast(Fail(turn.header(), node.node_id))
+
+
+def mark_failed(turn: Turn, node: Node, via: Via) -> None:
+    """Flags a node FAIL."""
+    node.flags = node.flags & ~NodeFlag.PFAIL | NodeFlag.FAIL
+    node.failed_at = turn.now
+    turn.tell(NodeFailed(node.node_id, via))
+    turn.changed()
+
+
+def on_fail(turn: Turn, sender: Node, message: Fail) -> None:
+    """A member tells that a majority found a node failing."""
+    node = turn.state.maybe_member(message.node_id)
+    if node is None:
+        turn.tell(MessageDropped(sender.node_id, DropReason.UNKNOWN_SUBJECT))
+    elif node is turn.state.myself:
+        turn.tell(MessageDropped(sender.node_id, DropReason.ABOUT_MYSELF))
+    elif not node.is_failed:
+        mark_failed(turn, node, Via.MESSAGE)
+
+
+def on_pong(turn: Turn, node: Node) -> None:
+    """A node answered our ping."""
+    node.pong_received_at = turn.now
+    node.ping_sent_at = None
+    node.connect_failures = 0
+    if node.is_suspected or (node.is_failed and _may_recover(turn, node)):
+        node.flags &= ~FAILING
+        node.failed_at = None
+        turn.tell(NodeRecovered(node.node_id))
+        turn.changed()
+
+
+def _may_recover(turn: Turn, node: Node) -> bool:
+    if not turn.state.is_voter(node) or node.failed_at is None:
+        return True
+    return turn.now - node.failed_at > FAIL_UNDO_TIMEOUTS * turn.config.node_timeout_ms

@@ -1,0 +1,59 @@
+"""Whether the cluster serves queries, as this node sees it.
+
+Owns the state ok / fail. Rules: it is ok if all slots are owned by nodes that have not failed (with
+cluster-require-full-coverage), and a majority of the voters is reached. A primary waits before it says
+ok: 2 s after a start, and clamp(timeout, 0.5 s, 5 s) after a time in a minority, so that it can hear
+whether somebody else owns its slots by now.
+"""
+
+from typing import Final
+
+from .events import HealthChanged, UnhealthyReason
+from .outputs import ClusterStateChanged
+from .state import ALL_SLOTS
+from .turn import Turn
+
+WRITABLE_DELAY_MS: Final = 2_000
+MIN_REJOIN_DELAY_MS: Final = 500
+MAX_REJOIN_DELAY_MS: Final = 5_000
+
+
+def judge(turn: Turn) -> None:
+    """Looks at the cluster anew."""
+    state, now = turn.state, turn.now
+    if state.first_judged_at is None:
+        state.first_judged_at = now
+    reason = _maybe_reason(turn)
+    if reason is UnhealthyReason.MINORITY:
+        state.minority_at = now
+    is_ok = reason is None
+    if is_ok == state.is_ok or (is_ok and _must_wait(turn)):
+        return
+    state.is_ok = is_ok
+    turn.tell(HealthChanged(is_ok, reason))
+    turn.change(ClusterStateChanged(is_ok))
+
+
+def _maybe_reason(turn: Turn) -> UnhealthyReason | None:
+    state = turn.state
+    if not state.has_majority:
+        return UnhealthyReason.MINORITY
+    if turn.config.require_full_coverage:
+        if state.assigned != ALL_SLOTS:
+            return UnhealthyReason.UNASSIGNED_SLOTS
+        if any(owner.is_failed for owner in state.owners.values()):
+            return UnhealthyReason.FAILED_SLOTS
+    return None
+
+
+def _must_wait(turn: Turn) -> bool:
+    state, now = turn.state, turn.now
+    if not state.myself.is_primary:
+        return False
+    started = now if state.first_judged_at is None else state.first_judged_at
+    if now - started < WRITABLE_DELAY_MS:
+        return True
+    if state.minority_at is None or turn.config.bugs.rejoin_at_once:
+        return False
+    delay_ms = min(max(turn.config.node_timeout_ms, MIN_REJOIN_DELAY_MS), MAX_REJOIN_DELAY_MS)
+    return now - state.minority_at < delay_ms

@@ -1,0 +1,247 @@
+"""When to ping whom, and what the heartbeats of others teach us.
+
+Owns the timers of pings and the order in which a heartbeat is taken in. Rules:
+
+* Each second the one of five random members that answered longest ago is pinged; whoever has not
+  answered for the ping interval is pinged anyway. The interval is at most half the timeout; with few
+  peers it is shorter, so that a frozen node is found sooner (see `ping_interval_ms`).
+* A link without an answer and without data for half the timeout is made anew: it may be the link
+  that is dead, not the node.
+* From a heartbeat we take, in this order: our own address, the sender's address and role, its
+  slots, the news about others, the extensions. What its sender said before it said something newer is
+  late, and teaches nothing about roles and slots.
+"""
+
+from typing import Final
+
+from . import election, epochs, failure
+from .claims import on_claim, tell_newer_owners
+from .events import LateHeartbeat, LinkLoss
+from .handshake import expire_handshake, learn_own_address, update_address
+from .links import maybe_connect
+from .members import forget_node, is_banned, learn_node
+from .messages import (
+    ForgottenNode,
+    GossipEntry,
+    Header,
+    Heartbeat,
+    Hostname,
+    HumanNodename,
+    Meet,
+    MessageFlag,
+    NodeFlag,
+    Ping,
+    Pong,
+    ShardId,
+)
+from .packets import answer, send_ping
+from .roles import learn_role, leave_sub_replication, set_shard
+from .state import Link, Node
+from .turn import Turn
+
+RANDOM_PING_TICKS: Final = 10
+RANDOM_PING_DRAWS: Final = 5
+MAX_FORCED_PINGS_PER_SECOND: Final = 25
+FASTEST_INTERVAL_MS: Final = 1_000
+CLOCK_TOLERANCE_MS: Final = 500
+
+
+def ping_interval_ms(turn: Turn) -> int:
+    """The longest time without a ping to a peer.
+
+    min(1 s, T/4) finds a frozen node within 1.25 T; with many peers that would be too much traffic,
+    so it grows with their number, up to the T/2 of Redis.
+    """
+    if turn.config.ping_interval_ms:
+        return turn.config.ping_interval_ms
+    timeout_ms = turn.config.node_timeout_ms
+    affordable_ms = len(turn.state.nodes) * 1000 // MAX_FORCED_PINGS_PER_SECOND
+    return min(timeout_ms // 2, max(min(FASTEST_INTERVAL_MS, timeout_ms // 4), affordable_ms))
+
+
+def on_tick(turn: Turn) -> None:
+    """Keeps the links and the pings going."""
+    state, now = turn.state, turn.now
+    for node in list(state.others()):
+        if not expire_handshake(turn, node):
+            maybe_connect(turn, node)
+    if state.ticks % RANDOM_PING_TICKS == 0:
+        _ping_a_random_node(turn)
+    interval_ms = ping_interval_ms(turn)
+    for node in state.members():
+        _remake_if_silent(turn, node)
+        if node.is_linked and node.ping_sent_at is None:
+            last = node.pong_received_at
+            if last is None or now - last >= interval_ms:
+                send_ping(turn, node)
+
+
+def _ping_a_random_node(turn: Turn) -> None:
+    nodes = list(turn.state.nodes.values())
+    oldest: Node | None = None
+    for _ in range(RANDOM_PING_DRAWS):
+        node = nodes[turn.rng.randrange(len(nodes))]
+        if node.in_handshake or not node.is_linked or node.ping_sent_at is not None:
+            continue
+        if oldest is None or (node.pong_received_at or 0) < (oldest.pong_received_at or 0):
+            oldest = node
+    if oldest is not None:
+        send_ping(turn, oldest)
+
+
+def _remake_if_silent(turn: Turn, node: Node) -> None:
+    link, now, half_ms = node.link, turn.now, turn.config.node_timeout_ms // 2
+    if link is None or not link.is_up or node.ping_sent_at is None:
+        return
+    since = max(node.ping_sent_at, node.data_received_at or node.ping_sent_at, link.created_at)
+    if now - since > half_ms:
+        turn.close_link(link, LinkLoss.SILENT)
+        turn.open_link(node)
+
+
+# ---- what a heartbeat teaches --------------------------------------------------------------------
+
+
+def on_ping(turn: Turn, link: Link, sender: Node, message: Heartbeat) -> None:
+    """A member pings us (or has us meet it again)."""
+    learn_own_address(turn, link, is_meet=isinstance(message, Meet))
+    update_address(turn, sender, link, message.header)
+    _learn(turn, sender, message)
+    answer(turn, link, sender)
+
+
+def on_pong(turn: Turn, link: Link, sender: Node, message: Pong) -> None:
+    """A member answers, or tells us something unasked."""
+    if not link.is_inbound and link is sender.link:
+        failure.on_pong(turn, sender)
+    _learn(turn, sender, message)
+
+
+def on_stranger_ping(turn: Turn, link: Link, message: Ping | Meet) -> None:
+    """A stranger gets an answer, so that it can find out who we are, and no more."""
+    learn_own_address(turn, link, is_meet=isinstance(message, Meet))
+    answer(turn, link, None)
+
+
+def _learn(turn: Turn, sender: Node, message: Heartbeat) -> None:
+    header = message.header
+    nofailover = header.flags & NodeFlag.NOFAILOVER
+    sender.flags = sender.flags & ~NodeFlag.NOFAILOVER | nofailover
+    if header.message_flags & MessageFlag.EXT_DATA:
+        sender.flags |= NodeFlag.EXTENSIONS_SUPPORTED
+    else:
+        sender.flags &= ~NodeFlag.EXTENSIONS_SUPPORTED
+    _learn_topology(turn, sender, header)
+    for entry in message.gossip:
+        _learn_entry(turn, sender, entry)
+    _learn_extensions(turn, sender, message)
+    # It may have become known by now who our primary's primary is.
+    leave_sub_replication(turn)
+
+
+def _learn_topology(turn: Turn, sender: Node, header: Header) -> None:
+    late = header.current_epoch < sender.seen_current_epoch
+    sender.seen_current_epoch = max(header.current_epoch, sender.seen_current_epoch)
+    if late and not turn.config.bugs.trust_late_packets:
+        turn.tell(LateHeartbeat(sender.node_id, header.current_epoch))
+        return
+    state = turn.state
+    had_slots = bool(sender.mask)
+    learn_role(turn, sender, header.replica_of)
+    primary = state.shard_primary(sender)
+    # A primary that steps down shows what its new primary owns: take it as an UPDATE about that
+    # one, or its slots would be without an owner until the new one's next ping.
+    if sender.is_replica and had_slots and primary is not None and primary.is_primary:
+        if primary is not state.myself and header.config_epoch >= primary.config_epoch:
+            _claim(turn, primary, header)
+            return
+    if primary is None or header.slots == primary.slots:
+        if sender.is_primary:
+            _raise_config_epoch(turn, sender, header)
+    else:
+        if sender.is_primary:
+            _claim(turn, sender, header)
+        tell_newer_owners(turn, sender, header.config_epoch, header.slots)
+    if sender.is_primary and header.config_epoch == state.myself.config_epoch:
+        epochs.on_collision(turn, sender)
+
+
+def _claim(turn: Turn, claimer: Node, header: Header) -> None:
+    _raise_config_epoch(turn, claimer, header)
+    on_claim(turn, claimer, header.config_epoch, header.slots)
+
+
+def _raise_config_epoch(turn: Turn, node: Node, header: Header) -> None:
+    if header.config_epoch > node.config_epoch:
+        node.config_epoch = header.config_epoch
+        epochs.raise_current(turn, header.config_epoch)
+        turn.save(sync=True)
+
+
+def _learn_entry(turn: Turn, sender: Node, entry: GossipEntry) -> None:
+    state = turn.state
+    node = state.maybe_member(entry.node_id)
+    if node is None:
+        if entry.node_id not in state.nodes:
+            learn_node(turn, entry, sender)
+        return
+    if node is state.myself:
+        return
+    is_failing = bool(entry.flags & (NodeFlag.PFAIL | NodeFlag.FAIL))
+    failure.on_report(turn, node, sender, is_failing=is_failing)
+    if is_failing:
+        election.on_sibling_report(turn, sender, node)
+        return
+    if node.ping_sent_at is None and not node.reports and entry.pong_received_s:
+        pong_at = entry.pong_received_s * 1000 - state.wall_offset_ms
+        if (node.pong_received_at or 0) < pong_at <= turn.now + CLOCK_TOLERANCE_MS:
+            node.pong_received_at = min(pong_at, turn.now)
+    _learn_address(turn, node, entry)
+
+
+def _learn_address(turn: Turn, node: Node, entry: GossipEntry) -> None:
+    """A member that we cannot reach, but others can, has moved."""
+    if entry.flags & NodeFlag.NOADDR or not entry.ip:
+        return
+    if not node.is_failing and not node.flags & NodeFlag.NOADDR:
+        return
+    if (node.ip, node.port, node.pport, node.cport) != (
+        entry.ip,
+        entry.port,
+        entry.pport,
+        entry.cport,
+    ):
+        turn.move_node(node, entry.ip, (entry.port, entry.pport, entry.cport))
+
+
+def _learn_extensions(turn: Turn, sender: Node, message: Heartbeat) -> None:
+    if not message.extensions and message.header.message_flags & MessageFlag.EXT_DATA:
+        # It does not know yet that we understand them.
+        return
+    names = {Hostname: "", HumanNodename: ""}
+    shard_id = ""
+    for extension in message.extensions:
+        if isinstance(extension, Hostname | HumanNodename):
+            names[type(extension)] = extension.name
+        elif isinstance(extension, ShardId):
+            shard_id = extension.shard_id
+        elif isinstance(extension, ForgottenNode):
+            _learn_forgotten(turn, sender, extension)
+    if (sender.hostname, sender.human_nodename) != (names[Hostname], names[HumanNodename]):
+        sender.hostname, sender.human_nodename = names[Hostname], names[HumanNodename]
+        turn.save()
+    primary = turn.state.shard_primary(sender)
+    if not shard_id and primary is not None:
+        shard_id = primary.shard_id
+    set_shard(turn, sender, shard_id)
+
+
+def _learn_forgotten(turn: Turn, sender: Node, extension: ForgottenNode) -> None:
+    state = turn.state
+    node = state.maybe_member(extension.node_id)
+    if node is None or node is state.myself or node is sender or extension.ttl_s == 0:
+        return
+    if node.node_id == state.myself.replica_of or is_banned(turn, node.node_id):
+        return
+    # No longer than an operator's own order, whatever the peer says.
+    forget_node(turn, node, by=sender.node_id, ban_ms=min(extension.ttl_s * 1000, 60_000))

@@ -1,0 +1,267 @@
+"""The entries of a stream: nodes of about 100, each with its IDs in arrays and its texts packed.
+
+Where a node ends is visible to clients: "MAXLEN ~" removes whole nodes, so nodes end exactly where those of
+Redis do, by the number of entries (deleted ones count) and by the bytes of their listpack, which
+are computed though no listpack exists. Only the last node grows; the ones before it are packed.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final
+
+from ..memory import bytes_size
+from .fieldnames import shared_name
+from .limits import CollectionLimits
+from .listpack import LISTPACK_OVERHEAD, entry_size, integer_entry_size
+from .packing import maybe_pack, unpack
+
+#: Milliseconds and sequence number; tuples sort as IDs do.
+StreamId = tuple[int, int]
+#: Field, value, field, value ...
+Fields = tuple[bytes, ...]
+Entry = tuple[StreamId, Fields]
+
+#: No listpack is longer, whatever `stream-node-max-bytes` says.
+_LONGEST_LISTPACK: Final = 1 << 30
+_NODE_BYTES: Final = 600
+_TUPLE_BYTES: Final = 64
+
+
+class StreamNode:
+    """Up to `stream-node-max-entries` entries. Deleted ones are gone, but counted."""
+
+    __slots__ = (
+        "_fields",
+        "_milliseconds",
+        "_sequences",
+        "_texts",
+        "_widths",
+        "deleted",
+        "first_id",
+        "last_id",
+        "listpack_bytes",
+    )
+
+    def __init__(self, entry_id: StreamId, fields: Fields) -> None:
+        #: The ID that the node is found by; its entry may be deleted.
+        self.first_id = entry_id
+        #: The highest ID that ever was in the node.
+        self.last_id = entry_id
+        self.deleted = 0
+        self._milliseconds = array("Q")
+        self._sequences = array("Q")
+        #: The entries; or, packed, all their values (or all their fields and values).
+        self._texts: list[Fields] | bytes = []
+        #: Only while packed: how many texts each entry has, if they have not all the master fields.
+        self._widths: array[int] | None = None
+        #: The master fields: those of the first entry.
+        self._fields = tuple(map(shared_name, fields[::2]))
+        self.listpack_bytes = (
+            LISTPACK_OVERHEAD
+            + sum(map(integer_entry_size, (1, 0, len(self._fields), 0)))
+            + sum(map(entry_size, self._fields))
+        )
+
+    def __len__(self) -> int:
+        return len(self._milliseconds)
+
+    # --- growing -----------------------------------------------------------------------------
+
+    def has_room(self, fields: Fields, limits: CollectionLimits) -> bool:
+        """Whether Redis would put another entry in here."""
+        longest = limits.stream_node_max_bytes
+        if not 0 < longest <= _LONGEST_LISTPACK:
+            longest = _LONGEST_LISTPACK
+        if self.listpack_bytes + sum(map(len, fields)) >= longest:
+            return False
+        most = limits.stream_node_max_entries
+        return not most or len(self._milliseconds) + self.deleted < most
+
+    def append(self, entry_id: StreamId, fields: Fields) -> None:
+        """Add an entry with a higher ID than any before."""
+        texts = self._open()
+        milliseconds, sequence = entry_id
+        names = self._fields
+        if len(fields) == 2 * len(names) and fields[::2] == names:
+            # The names that many entries share are kept once.
+            fields = tuple(chain.from_iterable(zip(names, fields[1::2], strict=True)))
+            size = 4 + sum(map(entry_size, fields[1::2]))
+            if len(names) > 124:
+                size += integer_entry_size(len(names) + 3) - 2
+        else:
+            pieces = len(fields) + 4
+            size = 2 + integer_entry_size(len(fields) // 2) + integer_entry_size(pieces)
+            size += sum(map(entry_size, fields))
+        size += integer_entry_size(milliseconds - self.first_id[0])
+        size += integer_entry_size(sequence - self.first_id[1])
+        before = self._count_bytes()
+        texts.append(fields)
+        self._milliseconds.append(milliseconds)
+        self._sequences.append(sequence)
+        if len(texts) > 1:
+            size += self._count_bytes() - before
+        self.listpack_bytes += size
+        self.last_id = entry_id
+
+    def _count_bytes(self) -> int:
+        """What the two counters at the front of the listpack take."""
+        return integer_entry_size(len(self._milliseconds)) + integer_entry_size(self.deleted)
+
+    # --- packing -----------------------------------------------------------------------------
+
+    def pack(self) -> None:
+        """No more entries are to come: put all texts into one, if that is of any use."""
+        texts = self._texts
+        if isinstance(texts, bytes) or not texts:
+            return
+        names = self._fields
+        width = 2 * len(names)
+        packed: bytes | None
+        if all(len(fields) == width and fields[::2] == names for fields in texts):
+            packed = maybe_pack([value for fields in texts for value in fields[1::2]])
+        else:
+            packed = maybe_pack(list(chain.from_iterable(texts)))
+            self._widths = array("L", map(len, texts))
+        if packed is None:
+            self._widths = None
+        else:
+            self._texts = packed
+            # Growing leaves room behind; a copy has none.
+            self._milliseconds = self._milliseconds[:]
+            self._sequences = self._sequences[:]
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether reading fields costs unpacking all of them."""
+        return isinstance(self._texts, bytes)
+
+    def _open(self) -> list[Fields]:
+        """All entries' fields, unpacked for good."""
+        texts = self._texts
+        if isinstance(texts, bytes):
+            texts = self._texts = self.all_fields()
+            self._widths = None
+        return texts
+
+    def all_fields(self) -> list[Fields]:
+        """All entries' fields, not to be changed."""
+        texts = self._texts
+        if not isinstance(texts, bytes):
+            return texts
+        parts = unpack(texts)
+        widths = self._widths
+        if widths is not None:
+            ends = iter(parts)
+            return [tuple(next(ends) for _ in range(width)) for width in widths]
+        names = self._fields
+        count = len(names)
+        if count == 1:
+            name = names[0]
+            return [(name, value) for value in parts]
+        flat = [*chain.from_iterable(zip(names, names, strict=True))]
+        entries = []
+        for start in range(0, len(parts), count):
+            flat[1::2] = parts[start : start + count]
+            entries.append(tuple(flat))
+        return entries
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def place(self, entry_id: StreamId) -> int:
+        """How many entries have a lower ID."""
+        milliseconds, sequence = entry_id
+        times = self._milliseconds
+        place = bisect_left(times, milliseconds)
+        size = len(times)
+        sequences = self._sequences
+        if place < size and times[place] == milliseconds and sequences[place] < sequence:
+            end = bisect_left(times, milliseconds + 1, place) if times[-1] != milliseconds else size
+            return bisect_left(sequences, sequence, place, end)
+        return place
+
+    def id_at(self, place: int) -> StreamId:
+        """The ID of an entry."""
+        return self._milliseconds[place], self._sequences[place]
+
+    def entries(self, start: int, stop: int, fields: list[Fields]) -> list[Entry]:
+        """The entries of a range of places; `fields` are `all_fields`, which the caller may keep."""
+        ids = zip(self._milliseconds[start:stop], self._sequences[start:stop], strict=True)
+        return list(zip(ids, fields[start:stop], strict=True))
+
+    # --- shrinking ---------------------------------------------------------------------------
+
+    def delete(self, start: int, stop: int) -> None:
+        """Delete the entries of a range of places."""
+        before = self._count_bytes()
+        del self._open()[start:stop]
+        del self._milliseconds[start:stop]
+        del self._sequences[start:stop]
+        self.deleted += stop - start
+        self.listpack_bytes += self._count_bytes() - before
+
+    def copy(self) -> "StreamNode":
+        """An independent copy."""
+        other = StreamNode(self.first_id, ())
+        other.last_id = self.last_id
+        other.deleted = self.deleted
+        other.listpack_bytes = self.listpack_bytes
+        other._fields = self._fields
+        other._milliseconds = self._milliseconds[:]
+        other._sequences = self._sequences[:]
+        other._texts = self._texts if isinstance(self._texts, bytes) else self._texts[:]
+        other._widths = self._widths
+        return other
+
+    def estimate_bytes(self) -> int:
+        """About how many bytes this takes."""
+        size = _NODE_BYTES + 16 * len(self)
+        texts = self._texts
+        if isinstance(texts, bytes):
+            return size + bytes_size(len(texts))
+        if not texts:
+            return size
+        one = texts[-1]
+        each = _TUPLE_BYTES + 8 * len(one) + sum(bytes_size(len(value)) for value in one[1::2])
+        return size + len(texts) * each
+
+
+def radix_tree_nodes(ids: Sequence[StreamId]) -> int:
+    """How many nodes Redis' radix tree has for such ascending keys of 16 bytes.
+
+    Each key ends in a leaf; keys part at branching nodes; and where at least one more byte follows on
+    the way down, a node of its own holds those bytes.
+    """
+    if not ids:
+        return 1
+    keys = [
+        milliseconds.to_bytes(8, "big") + sequence.to_bytes(8, "big")
+        for milliseconds, sequence in ids
+    ]
+    shared = [_shared_length(first, second) for first, second in _neighbours(keys)]
+    # The depths of the branching nodes on the path to the current key, the innermost last.
+    path: list[int] = []
+    nodes = len(keys) + (1 if not shared or min(shared) > 0 else 0)
+    for position in range(len(keys)):
+        before = shared[position - 1] if position else -1
+        after = shared[position] if position < len(shared) else -1
+        nodes += 1 if 0 <= max(before, after) < len(keys[0]) - 1 else 0
+        while path and path[-1] > after:
+            depth = path.pop()
+            nodes += 1
+            parent = max(path[-1] if path else -1, after)
+            nodes += 1 if parent >= 0 and depth - parent > 1 else 0
+        if after >= 0 and (not path or path[-1] < after):
+            path.append(after)
+    return nodes
+
+
+def _neighbours(keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(keys[:-1], keys[1:], strict=True)
+
+
+def _shared_length(first: bytes, second: bytes) -> int:
+    """How many bytes two different keys have in common at their front."""
+    difference = int.from_bytes(first, "big") ^ int.from_bytes(second, "big")
+    return len(first) - (difference.bit_length() + 7) // 8

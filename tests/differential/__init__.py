@@ -1,0 +1,1 @@
+"""The same generated commands to Clustrio and to a real server; every reply must agree."""

@@ -1,0 +1,49 @@
+"""Clustrio against a real redis-server: the same commands, the same replies, the same data.
+
+    python -m pytest tests/differential --differential-steps 200000 --seed 7
+
+A failure prints the seed and the shortest history of commands found that shows the difference.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from ..support.servers import client_of, require_redis, start_clustrio, start_redis
+from .grammar_generic import COLLECTIONS
+from .grammars import GRAMMARS, Step, draw_steps
+from .runner import Pair, explore
+
+pytestmark = [pytest.mark.redis_server, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    # A fixture of a wider scope comes before the marker is looked at.
+    require_redis()
+    with start_clustrio() as ours, start_redis() as theirs:
+        yield Pair(ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def has_collections(pair: Pair) -> bool:
+    """Whether keys of other types can be made, for commands to refuse."""
+    with client_of(pair.servers[0]) as client:
+        names = [rule.name for rule in COLLECTIONS]
+        return all(reply.value for reply in client.call("COMMAND", "INFO", *names).items)
+
+
+@pytest.mark.parametrize("group", GRAMMARS)
+def test_replies_and_data_agree(
+    group: str, pair: Pair, seed: int, has_collections: bool, pytestconfig: pytest.Config
+) -> None:
+    random = Random(f"{group} {seed}")
+    rules = GRAMMARS[group] + (COLLECTIONS if has_collections else [])
+
+    def draw(count: int) -> list[Step]:
+        return draw_steps(rules, random, count)
+
+    difference = explore(pair, draw, pytestconfig.option.differential_steps)
+    if difference is not None:
+        pytest.fail(f"seed {seed}, group {group}\n{difference.describe()}", pytrace=False)

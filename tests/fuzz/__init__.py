@@ -1,0 +1,1 @@
+"""Broken bytes at the ports."""

@@ -1,0 +1,1 @@
+"""Tests of the cluster brain and of its bus protocol."""

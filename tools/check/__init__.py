@@ -1,0 +1,1 @@
+"""The laws of this repository, as checks."""

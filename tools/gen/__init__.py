@@ -1,0 +1,1 @@
+"""Files that are computed from the declarations."""
