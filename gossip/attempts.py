@@ -11,13 +11,15 @@ from .turn import Turn
 
 def end_election(turn: Turn, reason: ElectionEnd) -> None:
     """Stops being a candidate; the next failure of a primary starts afresh."""
-    state = turn.state
+    state, bugs = turn.state, turn.config.bugs
+    if bugs.ignore_rival_win and reason in (ElectionEnd.RIVAL_WON, ElectionEnd.ROLE_CHANGED):
+        return
     if state.election is not None:
         turn.tell(ElectionEnded(reason))
-        if turn.config.bugs.keep_retry_timer:
-            state.retry_at = max(state.retry_at or 0, state.election.starts_at + 4 * timeout_ms(turn))
-        elif reason is not ElectionEnd.NO_VOTES:
-            state.retry_at = None
+        if bugs.keep_retry_timer:
+            state.retry_at = state.election.starts_at + 4 * timeout_ms(turn)
+    if reason is not ElectionEnd.NO_VOTES and not bugs.keep_retry_timer:
+        state.retry_at = None
     state.election = None
 
 

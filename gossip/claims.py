@@ -13,10 +13,11 @@ Owns the rules of the slot table:
 The epoch of a claim and its slots come from one packet and are believed together or not at all.
 """
 
-from .events import ClaimOutdated, RoleReason, SlotsTaken
+from .epochs import MAX_SANE_EPOCH, raise_current
+from .events import ClaimOutdated, DropReason, MessageDropped, RoleReason, SlotsTaken
 from .messages import Update
 from .outputs import DeleteKeys
-from .roles import become_replica, leave_sub_replication
+from .roles import become_replica, learn_role, leave_sub_replication
 from .state import Link, Node, bitmap_of, mask_of, slots_in
 from .turn import Turn
 
@@ -38,14 +39,14 @@ def on_claim(turn: Turn, claimer: Node, config_epoch: int, slots: bytes) -> None
         turn.assign_slots(taken, claimer)
         turn.save(sync=True)
         turn.tell(SlotsTaken(claimer.node_id, bitmap_of(taken), config_epoch))
-    if ours is not None and taken_from_ours and not ours.mask and claimer is not myself:
-        # Without migration we follow only a pure successor: all it has is what we had.
-        if turn.config.allow_replica_migration or taken_from_ours == claimed:
-            reason = RoleReason.LOST_LAST_SLOT
-            if ours is not myself:
-                reason = RoleReason.PRIMARY_LOST_LAST_SLOT
-            become_replica(turn, claimer, reason)
-            return
+    # Without migration we follow only a pure successor: all it has is what we had.
+    may_follow = turn.config.allow_replica_migration or taken_from_ours == claimed
+    if ours is not None and taken_from_ours and not ours.mask and may_follow:
+        reason = RoleReason.LOST_LAST_SLOT
+        if ours is not myself:
+            reason = RoleReason.PRIMARY_LOST_LAST_SLOT
+        become_replica(turn, claimer, reason)
+        return
     leave_sub_replication(turn)
     if dirty and myself.is_primary:
         turn.change(DeleteKeys(bitmap_of(dirty)))
@@ -84,6 +85,31 @@ def _inherited_imports(turn: Turn, owner: Node, claimer: Node, wanted: int) -> i
 
 def _with_keys(turn: Turn, mask: int) -> int:
     return sum(1 << slot for slot in slots_in(mask) if turn.local.keys_in_slot(slot))
+
+
+def on_update(turn: Turn, sender: Node, message: Update) -> None:
+    """A member tells us what another one owns."""
+    state = turn.state
+    node = state.maybe_member(message.node_id)
+    reason = None
+    if message.config_epoch > MAX_SANE_EPOCH:
+        reason = DropReason.ABSURD_EPOCH
+    elif node is None:
+        reason = DropReason.UNKNOWN_SUBJECT
+    elif node is state.myself:
+        reason = DropReason.ABOUT_MYSELF
+        # It may be about what we were before: whatever we claim next must be newer.
+        raise_current(turn, message.config_epoch)
+    elif node.config_epoch >= message.config_epoch:
+        reason = DropReason.OLD_NEWS
+    if reason is not None or node is None:
+        turn.tell(MessageDropped(sender.node_id, reason or DropReason.UNKNOWN_SUBJECT))
+        return
+    learn_role(turn, node, None)
+    node.config_epoch = message.config_epoch
+    raise_current(turn, message.config_epoch)
+    turn.save(sync=True)
+    on_claim(turn, node, message.config_epoch, message.slots)
 
 
 def tell_newer_owners(

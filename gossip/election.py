@@ -100,9 +100,9 @@ def _maybe_not_started(turn: Turn, primary: Node) -> NotStarted | None:
         limit_ms += config.node_timeout_ms * (config.replica_validity_factor + 1)
         if silence_ms is None or silence_ms > limit_ms:
             return NotStarted.DATA_TOO_OLD
-    if not config.bugs.elect_without_data and turn.local.offset() == 0:
-        if any(sibling.offset > 0 for sibling in live_siblings(turn, primary)):
-            return NotStarted.NO_DATA
+    is_empty = turn.local.offset() == 0 and not config.bugs.elect_without_data
+    if is_empty and any(sibling.offset > 0 for sibling in live_siblings(turn, primary)):
+        return NotStarted.NO_DATA
     if not state.has_majority:
         return NotStarted.NO_MAJORITY
     if state.election is None and state.retry_at is not None and turn.now < state.retry_at:
@@ -243,17 +243,23 @@ def _consider_giving_up(turn: Turn, election: Election) -> None:
     state, now = turn.state, turn.now
     waited_ms = now - election.asked_at
     epoch = election.epoch or 0
-    if state.current_epoch > epoch and waited_ms >= 2 * step_ms(turn):
-        if election.early_retries < MAX_EARLY_RETRIES:
-            turn.tell(ElectionEnded(ElectionEnd.OVERTAKEN))
-            election.epoch = None
-            election.early_retries += 1
-            election.starts_at = now + turn.rng.randrange(2 * step_ms(turn))
-            return
+    is_overtaken = state.current_epoch > epoch and waited_ms >= 2 * step_ms(turn)
+    may_retry = election.early_retries < MAX_EARLY_RETRIES and _is_another_shard_failing(turn)
+    if is_overtaken and may_retry:
+        turn.tell(ElectionEnded(ElectionEnd.OVERTAKEN))
+        election.epoch = None
+        election.early_retries += 1
+        election.starts_at = now + turn.rng.randrange(2 * step_ms(turn))
+        return
     if waited_ms > 2 * timeout_ms(turn):
         # "Retry after max(4T, 4 s)", counted from when this attempt was to start.
         state.retry_at = election.starts_at + 4 * timeout_ms(turn)
         end_election(turn, ElectionEnd.NO_VOTES)
+
+
+def _is_another_shard_failing(turn: Turn) -> bool:
+    mine = turn.state.myself.replica_of
+    return any(o.is_failing and o.node_id != mine for o in turn.state.owners.values())
 
 
 def _win(turn: Turn, election: Election) -> None:

@@ -1,8 +1,9 @@
 """The two clocks of the cluster: current epoch and config epochs.
 
-Owns every increase. Rules: the current epoch never falls, and is on disk before a packet shows it; a
-config epoch is taken by winning an election, or without asking anybody (`bump`, after a slot was
-imported or by an operator's order); two primaries that took the same one part again (`on_collision`).
+Owns every increase. Rules: the current epoch never falls, and is on disk before a packet shows
+it; a config epoch is taken by winning an election, or without asking anybody (`bump`, after a
+slot was imported or by an operator's order); two primaries that took the same one part again
+(`on_collision`).
 """
 
 from typing import Final
@@ -30,7 +31,7 @@ def greatest(turn: Turn) -> int:
 
 def bump(turn: Turn) -> bool:
     """Takes a new config epoch without asking anybody, unless ours is the greatest already."""
-    state, myself = turn.state, turn.state.myself
+    myself = turn.state.myself
     if myself.config_epoch != 0 and myself.config_epoch == greatest(turn):
         return False
     take_next(turn)
@@ -52,9 +53,9 @@ def on_collision(turn: Turn, peer: Node) -> None:
     BACKGROUND: elections give each epoch to one winner, but `bump` and CLUSTER SET-CONFIG-EPOCH ask
     nobody, and a new cluster starts with zeros.
 
-    BEHAVIOR: one of the two moves to a new epoch, by that the newest, and so wins all slots that both
-    claim. It is the one with the smaller id, unless they are of one shard (then both may claim the
-    same slots): there the one with more data moves, whatever the ids.
+    BEHAVIOR: one of the two moves to a new epoch, by that the newest, and so wins all slots that
+    both claim. It is the one with the smaller id, unless they are of one shard (then both may
+    claim the same slots): there the one with more data moves, whatever the ids.
     """
     myself = turn.state.myself
     if peer.config_epoch != myself.config_epoch or not (peer.is_primary and myself.is_primary):

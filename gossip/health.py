@@ -1,9 +1,9 @@
 """Whether the cluster serves queries, as this node sees it.
 
 Owns the state ok / fail. Rules: it is ok if all slots are owned by nodes that have not failed (with
-cluster-require-full-coverage), and a majority of the voters is reached. A primary waits before it says
-ok: 2 s after a start, and clamp(timeout, 0.5 s, 5 s) after a time in a minority, so that it can hear
-whether somebody else owns its slots by now.
+cluster-require-full-coverage), and a majority of the voters is reached. A primary waits before it
+says ok: 2 s after a start, and clamp(timeout, 0.5 s, 5 s) after a time in a minority, so that it
+can hear whether somebody else owns its slots by now.
 """
 
 from typing import Final

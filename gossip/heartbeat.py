@@ -3,13 +3,13 @@
 Owns the timers of pings and the order in which a heartbeat is taken in. Rules:
 
 * Each second the one of five random members that answered longest ago is pinged; whoever has not
-  answered for the ping interval is pinged anyway. The interval is at most half the timeout; with few
-  peers it is shorter, so that a frozen node is found sooner (see `ping_interval_ms`).
+  answered for the ping interval is pinged anyway. The interval is at most half the timeout; with
+  few peers it is shorter, so that a frozen node is found sooner (see `ping_interval_ms`).
 * A link without an answer and without data for half the timeout is made anew: it may be the link
   that is dead, not the node.
 * From a heartbeat we take, in this order: our own address, the sender's address and role, its
-  slots, the news about others, the extensions. What its sender said before it said something newer is
-  late, and teaches nothing about roles and slots.
+  slots, the news about others, the extensions. What its sender said before it said something
+  newer is late, and teaches nothing about roles and slots.
 """
 
 from typing import Final
@@ -151,10 +151,11 @@ def _learn_topology(turn: Turn, sender: Node, header: Header) -> None:
     primary = state.shard_primary(sender)
     # A primary that steps down shows what its new primary owns: take it as an UPDATE about that
     # one, or its slots would be without an owner until the new one's next ping.
-    if sender.is_replica and had_slots and primary is not None and primary.is_primary:
-        if primary is not state.myself and header.config_epoch >= primary.config_epoch:
+    steps_down = sender.is_replica and had_slots and primary is not state.myself
+    if steps_down and primary is not None and primary.is_primary:
+        if header.config_epoch >= primary.config_epoch:
             _claim(turn, primary, header)
-            return
+        return
     if primary is None or header.slots == primary.slots:
         if sender.is_primary:
             _raise_config_epoch(turn, sender, header)

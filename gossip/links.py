@@ -1,9 +1,9 @@
 """The links to and from the other nodes: making, keeping and losing them.
 
-Owns the reactions to what the runtime says about connections. Rules: one outbound link a member, over
-which we ping it; whoever answers there must have the member's id; a link that is closed owes an
-answer from that moment, so a node that cannot be reached is suspected on time whatever the reason;
-attempts back off to about two a timeout, and begin at once when the peer shows life.
+Owns the reactions to what the runtime says about connections. Rules: one outbound link a member,
+over which we ping it; whoever answers there must have the member's id; a link that is closed owes
+an answer from that moment, so a node that cannot be reached is suspected on time whatever the
+reason; attempts back off to about two a timeout, and begin at once when the peer shows life.
 """
 
 from typing import Final
@@ -32,7 +32,7 @@ def on_accepted(turn: Turn, event: LinkAccepted) -> None:
 
 
 def on_established(turn: Turn, event: LinkEstablished) -> None:
-    """Our connection stands: say hello at once, or a young link could be mistaken for a dead one."""
+    """Our connection stands: ping at once, or a young link could be mistaken for a dead one."""
     link = turn.state.links.get(event.link_id)
     if link is None or link.node is None:
         return

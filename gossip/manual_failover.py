@@ -1,12 +1,12 @@
 """How an operator has a replica take over while the primary lives, without losing a write.
 
-Owns `state.manual` on both sides. Rules: the replica asks (MFSTART); the primary holds its clients, then
-shows its offset in packets marked PAUSED, to this replica only; the replica waits until it has got
-as far, then elects itself with FORCEACK. One replica at a time. All of it ends after 5 s at the
-replica, a little later at the primary, which lets its clients go on as soon as it hears of the new
-owner. FORCE skips the asking, TAKEOVER the election too.
+Owns `state.manual` on both sides. Rules: the replica asks (MFSTART); the primary holds its
+clients, then shows its offset in packets marked PAUSED, to this replica only; the replica waits
+until it has got as far, then elects itself with FORCEACK. One replica at a time. All of it ends
+after 5 s at the replica, a little later at the primary, which lets its clients go on as soon as
+it hears of the new owner. FORCE skips the asking, TAKEOVER the election too.
 
-    replica:  idle --FAILOVER--> waiting --PAUSED offset--> catching up --reached--> electing --> idle
+    replica:  idle --FAILOVER--> waiting --PAUSED--> catching up --reached--> electing --> idle
     primary:  idle --MFSTART--> paused --new owner, or time--> idle
 """
 
@@ -29,7 +29,7 @@ from .events import (
 )
 from .messages import Header, MessageFlag, MfStart
 from .outputs import PauseWrites
-from .packets import send_ping
+from .packets import send_ping, send_pong
 from .state import ManualFailover, Node
 from .turn import Turn
 
@@ -67,16 +67,15 @@ def on_request(turn: Turn, replica: Node) -> None:
     if replica.replica_of != state.myself.node_id:
         turn.tell(MessageDropped(replica.node_id, DropReason.NOT_MY_REPLICA))
         return
-    manual = state.manual
-    if manual is not None and manual.replica_id != replica.node_id:
-        if not turn.config.bugs.two_manual_failovers:
-            turn.tell(ManualFailoverRefused(replica.node_id))
-            return
+    has_rival = state.manual is not None and state.manual.replica_id != replica.node_id
+    if has_rival and not turn.config.bugs.two_manual_failovers:
+        turn.tell(ManualFailoverRefused(replica.node_id))
+        return
     ends_at = turn.now + TIMEOUT_MS + PRIMARY_MARGIN_MS
     state.manual = ManualFailover(ends_at, replica_id=replica.node_id)
     turn.tell(ManualFailoverStarted(replica.node_id))
     turn.change(PauseWrites(ends_at))
-    send_ping(turn, replica)
+    _show_offset(turn, replica)
 
 
 def note_paused(turn: Turn, sender: Node, header: Header) -> None:
@@ -114,4 +113,11 @@ def on_tick(turn: Turn) -> None:
     else:
         replica = state.nodes.get(manual.replica_id)
         if replica is not None:
-            send_ping(turn, replica)
+            _show_offset(turn, replica)
+
+
+def _show_offset(turn: Turn, replica: Node) -> None:
+    if replica.is_linked:
+        send_ping(turn, replica)
+    else:
+        send_pong(turn, replica)

@@ -1,8 +1,8 @@
 """The heartbeats we send: whom they tell about, and what they mark.
 
-Owns the choice of the gossip section. Rules: max(3, N/10) members at random, and all that we suspect, so
-that reports spread at once; extensions go only to peers that have shown that they know them; the
-mark PAUSED goes only to the replica for which we hold our clients.
+Owns the choice of the gossip section. Rules: max(3, N/10) members at random, and all that we
+suspect, so that reports spread at once; extensions go only to peers that have shown that they
+know them; the mark PAUSED goes only to the replica for which we hold our clients.
 """
 
 from .messages import GossipEntry, Meet, MessageFlag, NodeFlag, Ping, Pong

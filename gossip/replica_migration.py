@@ -2,8 +2,8 @@
 
 Owns the decision. Rules: only while the cluster is ok; our primary keeps more than
 `cluster-migration-barrier` working replicas; the target owns slots, had replicas once (MIGRATE_TO)
-and has been without for 5 s; and we are the smallest id among the replicas of the primaries with the
-most replicas, so that one moves at a time.
+and has been without for 5 s; and we are the smallest id among the replicas of the primaries with
+the most replicas, so that one moves at a time.
 """
 
 from typing import Final

@@ -73,9 +73,8 @@ def set_replica_of(turn: Turn, node: Node, primary_id: NodeId | None) -> None:
         primary = state.nodes.get(primary_id)
         if primary is not None and primary.is_primary:
             primary.flags |= NodeFlag.MIGRATE_TO
-    if former is not None and former.node_id != primary_id:
-        if not any(other.replica_of == former.node_id for other in state.nodes.values()):
-            former.flags &= ~NodeFlag.MIGRATE_TO
+    if former is not None and former.node_id != primary_id and not state.replicas_of(former):
+        former.flags &= ~NodeFlag.MIGRATE_TO
 
 
 def learn_role(turn: Turn, node: Node, replica_of: NodeId | None) -> bool:

@@ -42,7 +42,7 @@ def slots_in(mask: int) -> Iterator[int]:
         mask ^= lowest
 
 
-class BrokenInvariant(AssertionError):
+class BrokenInvariant(AssertionError):  # noqa: N818 - it says what it is
     """What we know contradicts itself: a bug of ours, never something that a peer can cause."""
 
 
@@ -314,7 +314,7 @@ class ClusterState:
 
     def invariants(self) -> None:
         """Raises BrokenInvariant if what we know contradicts itself."""
-        self._invariants_cheap()
+        self.invariants_cheap()
         seen = 0
         for node_id, node in self.nodes.items():
             _require(node.node_id == node_id, "a node is filed under its id")
@@ -333,7 +333,8 @@ class ClusterState:
             if link.node is not None:
                 _require(self.nodes.get(link.node.node_id) is link.node, "links lead to nodes")
 
-    def _invariants_cheap(self) -> None:
+    def invariants_cheap(self) -> None:
+        """The invariants that cost nothing: checked after every step, in production too."""
         myself = self.myself
         _require(self.nodes.get(myself.node_id) is myself, "I know myself")
         _require(myself.config_epoch <= self.current_epoch, "my epoch is not beyond the current")

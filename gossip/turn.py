@@ -2,8 +2,8 @@
 
 Owns `Turn`, which every handler is given, and the building of headers and entries out of the
 state. Rules: handlers change the state and call `save`, `change`, `send_*` and `tell`; nothing
-happens before `outputs`. A packet is built from the state at the time of the call, and the file from
-the state at the end, so the file is never behind a packet.
+happens before `outputs`. A packet is built from the state at the time of the call, and the file
+from the state at the end, so the file is never behind a packet.
 """
 
 from attrs import Factory, define
@@ -207,9 +207,7 @@ class Turn:
     def replicate_from(self, primary: Node) -> None:
         """Has our node replicate from a primary, if its address is known."""
         if primary.has_address:
-            self.change(
-                BecomeReplica(primary.node_id, primary.ip, primary.port, primary.pport)
-            )
+            self.change(BecomeReplica(primary.node_id, primary.ip, primary.port, primary.pport))
 
     def move_node(self, node: Node, ip: str, ports: tuple[int, int, int]) -> None:
         """Notes a node's address, (port, pport, cport) behind it; connects there from now on."""

@@ -1,9 +1,10 @@
 """How a voter answers a replica that asks for its vote.
 
-Owns `last_vote_epoch`. Rules, each an early return with its reason: only voters vote; once an epoch; for
-a replica whose primary has failed (or which an operator sent: FORCEACK); not for another replica of
-the same primary within twice the timeout, so that two cannot win one after the other; only if none of
-the claimed slots has an owner with a greater epoch. The vote is on disk before it leaves.
+Owns `last_vote_epoch`. Rules, each an early return with its reason: only voters vote; once an
+epoch; for a replica whose primary has failed (or which an operator sent: FORCEACK); not for
+another replica of the same primary within twice the timeout, so that two cannot win one after the
+other; only if none of the claimed slots has an owner with a greater epoch. The vote is on disk
+before it leaves.
 
 Beyond Redis: a candidate with a stale view is told what it missed; one without data does not get a
 vote while a sibling has some; a voter in a minority keeps its vote.
@@ -36,9 +37,7 @@ def on_request(turn: Turn, link: Link, candidate: Node, message: FailoverAuthReq
     turn.send_on(link, FailoverAuthAck(turn.header()))
 
 
-def _maybe_refusal(
-    turn: Turn, candidate: Node, message: FailoverAuthRequest
-) -> VoteRefusal | None:
+def _maybe_refusal(turn: Turn, candidate: Node, message: FailoverAuthRequest) -> VoteRefusal | None:
     state, header, bugs = turn.state, message.header, turn.config.bugs
     if not state.is_voter(state.myself):
         return VoteRefusal.NOT_A_VOTER
@@ -61,9 +60,9 @@ def _maybe_refusal(
         return VoteRefusal.STALE_SLOTS
     if not state.has_majority:
         return VoteRefusal.NO_MAJORITY
-    if header.offset == 0 and not is_manual and not bugs.elect_without_data:
-        if any(_is_better(node, candidate) for node in state.replicas_of(primary)):
-            return VoteRefusal.NO_DATA
+    is_empty = header.offset == 0 and not is_manual and not bugs.elect_without_data
+    if is_empty and any(_is_better(node, candidate) for node in state.replicas_of(primary)):
+        return VoteRefusal.NO_DATA
     return None
 
 
@@ -86,5 +85,3 @@ def _is_better(sibling: Node, candidate: Node) -> bool:
     if sibling is candidate or sibling.is_failing or sibling.flags & NodeFlag.NOFAILOVER:
         return False
     return sibling.offset > 0
-
-

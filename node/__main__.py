@@ -1,6 +1,6 @@
 """`clustrio-server`: redis-server's command line around one node.
 
-    clustrio-server [/path/to/redis.conf | -] [--directive value ...]
+clustrio-server [/path/to/redis.conf | -] [--directive value ...]
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from .config import (
 )
 from .runtime.files import DiskFiles
 from .runtime.garbage import tame_garbage_collector
-from .runtime.listeners import CannotListen
+from .runtime.listeners import CannotListenError
 from .runtime.log import RedisLog
 from .runtime.process import daemonize, write_pid_file
 from .runtime.server import Server, banner
@@ -112,7 +112,7 @@ def _serve(config: Config, path: str) -> int:
     server = Server(config, log, config_path=path)
     try:
         server.open_listeners()
-    except CannotListen as failure:
+    except CannotListenError as failure:
         log.warning(str(failure))
         return 1
     if config.always_show_logo or (not config.logfile and sys.stdout.isatty()):

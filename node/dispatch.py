@@ -2,11 +2,11 @@
 
 Two tables hold the same commands under the same names:
 
-* `plain`: the functions themselves. A client of a node on which nothing special is going on uses this
-  one, and a request costs one dict look-up before its function runs.
-* `gated`: the same functions behind every check there is. A client is moved here when something about
-  it (a transaction, a subscription, missing login) or about the node (a replica to feed, MONITOR,
-  `maxmemory`, a cluster, loading) needs a check.
+* `plain`: the functions themselves. A client of a node on which nothing special is going on uses
+  this one, and a request costs one dict look-up before its function runs.
+* `gated`: the same functions behind every check there is. A client is moved here when something
+  about it (a transaction, a subscription, missing login) or about the node (a replica to feed,
+  MONITOR, `maxmemory`, a cluster, loading) needs a check.
 
 The order of the checks is Redis', since it decides which error wins: exists, arity, login, rights,
 route, memory, disk, replicas, role, subscription, staleness, loading, busy, transaction, pause.
@@ -83,7 +83,8 @@ class Gate:
         self.scrap = Statistics()
         self.plain: dict[bytes, Command | WrappedCommand] = {}
         self.gated: dict[bytes, Command | WrappedCommand] = {}
-        #: Refusals by what they look at, in the order in which they are asked; None: nothing to check.
+        #: Refusals by what they look at, in the order in which they are asked; None: nothing to
+        #: check.
         self.authorize: Check | None = None
         self.route: Check | None = None
         self.make_room: Check | None = None
@@ -94,6 +95,8 @@ class Gate:
         self.postpone: Callable[[Session, Command, list[bytes]], bool] | None = None
         #: Is shown every request that runs (MONITOR).
         self.monitor: Callable[[Session, list[bytes]], None] | None = None
+        #: Called after each command, outside transactions and scripts (blocked clients try again).
+        self.after_command: Callable[[], None] | None = None
         self.is_loading = False
         #: Error replies by their first word, for INFO errorstats.
         self.error_counts: dict[str, int] = {}
@@ -172,7 +175,8 @@ class Gate:
             session.queue_broken = True
         return error
 
-    # --- the gate ----------------------------------------------------------------------------------
+    # --- the gate
+    # ----------------------------------------------------------------------------------
 
     def run(self, session: Session, command: Command, args: list[bytes]) -> bytes:
         """Check a request and, if nothing speaks against it, run or queue it."""
@@ -224,8 +228,8 @@ class Gate:
             and command.full_name not in _SUBSCRIBER_MAY
         ):
             raise CommandError(
-                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
-                b"are allowed in this context" % command.full_name.encode(),
+                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                b"RESET are allowed in this context" % command.full_name.encode(),
             )
         if self.is_loading and Flag.LOADING not in flags:
             raise LOADING
@@ -254,6 +258,8 @@ class Gate:
             if effects.observed:
                 effects.finish_command(database, args, dirty_before)
                 effects.deliver()
+                if self.after_command is not None and not effects.depth:
+                    self.after_command()
 
     def note_slow(
         self, session: Session, command: Command, args: list[bytes], nanoseconds: int
@@ -270,7 +276,7 @@ class Gate:
         )
 
     def _heard(self, session: Session, reply: bytes) -> bytes:
-        """What the client hears of its reply: pushes that the command made for it follow the reply."""
+        """What the client hears: pushes that the command made for it follow its reply."""
         if session.reply_mode is not ReplyMode.ON:
             if session.reply_mode is ReplyMode.SKIP and "skip-armed" not in session.flags:
                 session.reply_mode = ReplyMode.ON

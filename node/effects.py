@@ -1,13 +1,13 @@
 """What a command did, besides its reply: what to propagate, whom to notify, whom to wake.
 
-Commands never write to a replica, a file or another client. They call `Database.changed` for each key
-that they changed, and, where sending the request word for word would not be deterministic, say what is
-to be sent instead (`propagate_instead`). After each command the gate collects this as one
+Commands never write to a replica, a file or another client. They call `Database.changed` for each
+key that they changed, and, where sending the request word for word would not be deterministic, say
+what is to be sent instead (`propagate_instead`). After each command the gate collects this as one
 `EffectBatch` and hands it to the consumers in their order: replication and AOF feed, keyspace
 notifications, client tracking and WATCH, blocked clients.
 
-While nobody listens (`observed` is false) nothing is recorded but the count of changes: the hot path of
-a plain cache pays one test for all of this.
+While nobody listens (`observed` is false) nothing is recorded but the count of changes: the hot
+path of a plain cache pays one test for all of this.
 """
 
 from collections.abc import Sequence
@@ -97,7 +97,7 @@ class Effects:
             self._flushed.append(database)
 
     def propagate_instead(self, database: int, *commands: Sequence[bytes]) -> None:
-        """Send these commands to replicas and AOF in place of the request; none at all is allowed."""
+        """Send these commands to replicas and AOF in place of the request; none is allowed."""
         if self.observed:
             if self._instead is None:
                 self._instead = []
@@ -109,11 +109,11 @@ class Effects:
             self._commands.append(Propagated(database, args))
 
     def finish_command(self, database: int, args: Sequence[bytes], dirty_before: int) -> None:
-        """A command ended: settle what of it is propagated."""
+        """A command ended: settle what is propagated; empty `args`: only what it asked for."""
         instead, self._instead = self._instead, None
         if instead is not None:
             self._commands.extend(instead)
-        elif self.dirty != dirty_before:
+        elif args and self.dirty != dirty_before:
             self._commands.append(Propagated(database, args))
 
     def take_batch(self) -> EffectBatch | None:

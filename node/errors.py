@@ -1,7 +1,7 @@
 """Every error that a client can be sent, worded once.
 
-A command that cannot do what it was asked raises `CommandError`; the dispatcher turns it into an error
-reply. The first word is the code that clients switch on, so it is part of the text.
+A command that cannot do what it was asked raises `CommandError`; the dispatcher turns it into an
+error reply. The first word is the code that clients switch on, so it is part of the text.
 """
 
 
@@ -58,9 +58,9 @@ READ_ONLY_REPLICA = CommandError(b"READONLY You can't write against a read only 
 NOT_ENOUGH_REPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
 MISCONF_SNAPSHOT = CommandError(
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
-    b"disk. Commands that may modify the data set are disabled, because this instance is configured "
-    b"to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). "
-    b"Please check the Redis logs for details about the RDB error.",
+    b"disk. Commands that may modify the data set are disabled, because this instance is "
+    b"configured to report errors during writes if RDB snapshotting fails "
+    b"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
 )
 CROSS_SLOT = CommandError(b"CROSSSLOT Keys in request don't hash to the same slot")
 NO_SCRIPT = CommandError(b"NOSCRIPT No matching script. Please use EVAL.")

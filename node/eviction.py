@@ -1,14 +1,15 @@
 """What to throw away when memory is short: the eight policies of `maxmemory-policy`.
 
 Redis approximates LRU and LFU by sampling: a few random keys are looked at, the best candidates are
-kept in a small pool, the worst of the pool goes. So do we. The bookkeeping costs memory and time, so
-it exists only while a policy needs it (`AccessLog`), and `estimated_bytes` is kept only while
+kept in a small pool, the worst of the pool goes. So do we. The bookkeeping costs memory and time,
+so it exists only while a policy needs it (`AccessLog`), and `estimated_bytes` is kept only while
 `maxmemory` is set.
 """
 
 from enum import Enum
-from random import Random
 from typing import TYPE_CHECKING, Final
+
+from ..slots.randomness import Generator
 
 if TYPE_CHECKING:
     from .keyspace import Database, Keyspace
@@ -55,7 +56,7 @@ class AccessLog:
 
     __slots__ = ("_clock_ms", "_lfu", "_rng", "_slots", "decay_minutes", "log_factor", "paused")
 
-    def __init__(self, database: "Database", rng: Random, lfu: bool) -> None:
+    def __init__(self, database: "Database", rng: Generator, lfu: bool) -> None:
         self._slots: dict[int, dict[bytes, int]] = {}
         self._clock_ms = database.clock
         self._rng = rng
@@ -128,7 +129,7 @@ class AccessLog:
 class Evictor:
     """Chooses victims by sampling."""
 
-    def __init__(self, keyspace: "Keyspace", rng: Random) -> None:
+    def __init__(self, keyspace: "Keyspace", rng: Generator) -> None:
         self._keyspace = keyspace
         self._rng = rng
         self.samples = 5
@@ -192,7 +193,7 @@ def _worth(database: "Database", key: bytes, policy: Policy) -> int:
     return _COUNTER_MAX - access.frequency(slot, key)
 
 
-def random_key_of(homes: "list[dict[bytes, int]]", rng: Random) -> bytes | None:
+def random_key_of(homes: "list[dict[bytes, int]]", rng: Generator) -> bytes | None:
     """A key from one of many small dicts: a random start, then the next dict that is not empty."""
     count = len(homes)
     start = rng.randrange(count)

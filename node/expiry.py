@@ -1,9 +1,9 @@
 """The active side of expiry: dead keys that nobody asks for must go as well.
 
 Slots are visited in turn. Each visit looks at every lifetime of the slot, since a slot is small; a
-crowded one is worked off in pieces. Like Redis, a cycle goes on while it finds many dead keys, within a
-budget of time that the caller gives: a quarter of the node's time at most, in short pieces, so that a
-million keys dying at once cost no client more than a few milliseconds.
+crowded one is worked off in pieces. Like Redis, a cycle goes on while it finds many dead keys,
+within a budget of time that the caller gives: a quarter of the node's time at most, in short
+pieces, so that a million keys dying at once cost no client more than a few milliseconds.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class ExpiryCycle:
         self._backlog: list[bytes] = []
 
     def run(self, is_time_up: Callable[[], bool]) -> int:
-        """Remove dead keys until little is left to find or the time is up; returns how many went."""
+        """Remove dead keys until few are left or the time is up; returns how many went."""
         database = self._database
         removed = 0
         looked = 0

@@ -1,23 +1,23 @@
 """The data set: databases of keys, each split into 16384 slots.
 
 A database is a list of plain dicts, one a slot, so that counting, listing, scanning, migrating and
-flushing a slot touch nothing else, and no dict ever grows so large that resizing it stalls the clients.
-Inside a cluster the slot is the CRC16 hash slot; outside it any cheap spread will do, and Python's own
-hash of the key is free because the dict needs it anyway.
+flushing a slot touch nothing else, and no dict ever grows so large that resizing it stalls the
+clients. Inside a cluster the slot is the CRC16 hash slot; outside it any cheap spread will do, and
+Python's own hash of the key is free because the dict needs it anyway.
 
-Values are stored bare: `bytes` (or `bytearray` once a command edited it in place) for strings, and the
-classes of `values/` for the collections. Lifetimes stand in dicts of their own, so that keys without
-one pay nothing.
+Values are stored bare: `bytes` (or `bytearray` once a command edited it in place) for strings, and
+the classes of `values/` for the collections. Lifetimes stand in dicts of their own, so that keys
+without one pay nothing.
 
 Only commands and the expiry and eviction cycles change a database, always through these methods.
 """
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..slots.hashing import SLOT_COUNT, key_slot
+from ..slots.randomness import Generator
 from .effects import Effects
 from .errors import WRONG_TYPE
 from .memory import Meter
@@ -39,7 +39,7 @@ def _nothing() -> None:
 
 
 class Clock:
-    """The time as the node sees it: set by the runtime (or a test) before each pass, then constant."""
+    """The time as the node sees it: set before each pass, constant in it."""
 
     __slots__ = ("now_ms",)
 
@@ -94,7 +94,7 @@ class Database:
     # --- reading ---------------------------------------------------------------------------
 
     def get(self, key: bytes) -> Value | None:
-        """The living value of `key`, or None. Counts as a use of the key, and as a hit or a miss."""
+        """The living value of `key`, or None. Counts as a use, and as a hit or a miss."""
         slot = hash(key) & _MASK
         value = self.slots[slot].get(key)
         if value is None:
@@ -257,7 +257,7 @@ class Database:
         return True
 
     def remove_expired(self, slot: int, key: bytes) -> None:
-        """Remove a key whose time is up, and tell the world: `DEL` goes out before anything else."""
+        """Remove a key whose time is up, and tell the world: `DEL` goes out first."""
         value = self.slots[slot].pop(key)
         del self.volatile[slot][key]
         self.volatile_count -= 1
@@ -294,7 +294,7 @@ class Database:
                 if lifetimes.get(key, now_ms + 1) > now_ms:
                     yield key, value
 
-    def random_key(self, rng: Random) -> bytes | None:
+    def random_key(self, rng: Generator) -> bytes | None:
         """Some living key, each about equally likely; None if there is none."""
         for _ in range(100):
             slot = self._random_slot(rng)
@@ -306,7 +306,7 @@ class Database:
                 return key
         return next((key for key, _ in self.living_items()), None)
 
-    def _random_slot(self, rng: Random) -> int | None:
+    def _random_slot(self, rng: Generator) -> int | None:
         """A slot that holds keys, weighted by how many."""
         slots = self.slots
         for _ in range(64):
@@ -374,7 +374,7 @@ class ClusterDatabase(Database):
         return key_slot(key)
 
     def get(self, key: bytes) -> Value | None:
-        """The living value of `key`, or None. Counts as a use of the key, and as a hit or a miss."""
+        """The living value of `key`, or None. Counts as a use, and as a hit or a miss."""
         slot = key_slot(key)
         value = self.slots[slot].get(key)
         if value is None or (self.volatile_count and self._is_dead(slot, key)):
@@ -389,7 +389,7 @@ class ClusterDatabase(Database):
 class Keyspace:
     """All databases of one node."""
 
-    def __init__(self, database_count: int, clustered: bool, clock: Clock, rng: Random) -> None:
+    def __init__(self, database_count: int, clustered: bool, clock: Clock, rng: Generator) -> None:
         self.clock = clock
         self.rng = rng
         self.effects = Effects()

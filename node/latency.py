@@ -1,4 +1,4 @@
-"""LATENCY: the latest spikes by event, kept only for what took longer than `latency-monitor-threshold`."""
+"""LATENCY: the latest spikes by event, those over `latency-monitor-threshold`."""
 
 from collections import deque
 from collections.abc import Callable

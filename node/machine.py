@@ -11,10 +11,11 @@ clients sent, and sends what comes back; everything between is here and below, a
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from random import Random
 from typing import Final, Protocol
 
+from ..slots.randomness import Generator
 from .accounts import Accounts
+from .blocking import BlockedClients
 from .commands.transactions import WatchedKeys
 from .config import Config
 from .dispatch import Gate, WrappedCommand
@@ -63,7 +64,7 @@ class Machine:
     """One node."""
 
     def __init__(
-        self, config: Config, log: Log, rng: Random, timer: Callable[[], int], now_ms: int
+        self, config: Config, log: Log, rng: Generator, timer: Callable[[], int], now_ms: int
     ) -> None:
         self.config = config
         self.log = log
@@ -81,6 +82,7 @@ class Machine:
         self.watched_keys = WatchedKeys()
         self.pause = ClientPause(self)
         self.gate = Gate(self)
+        self.blocked = BlockedClients(self)
         #: Reasons for which every client must pass the gate.
         self._gate_reasons: set[str] = set()
         self.sessions: dict[int, Session] = {}
@@ -104,7 +106,8 @@ class Machine:
         self.memory = MemoryLimit(self)
         apply_settings(self)
 
-    # --- clients -----------------------------------------------------------------------------------
+    # --- clients
+    # -----------------------------------------------------------------------------------
 
     def new_stream(self) -> RequestStream:
         """A parser for a new client."""
@@ -163,7 +166,8 @@ class Machine:
             for session in self.sessions.values():
                 self.regate(session)
 
-    # --- effects -----------------------------------------------------------------------------------
+    # --- effects
+    # -----------------------------------------------------------------------------------
 
     def add_consumer(self, consumer: Consumer) -> None:
         """`consumer` gets the effects of every command from now on."""
@@ -176,10 +180,11 @@ class Machine:
         effects.remove_consumer(consumer)
         self.require_gate("effects", effects.observed)
 
-    # --- waiting -----------------------------------------------------------------------------------
+    # --- waiting
+    # -----------------------------------------------------------------------------------
 
     def park(self, session: Session, wait: Wait) -> bytes:
-        """The session reads no further request until `unpark`; returns the reply of a blocked command."""
+        """The session reads no further request until `unpark`; returns what its command returns."""
         session.wait = wait
         if wait.deadline_ms is not None:
             heappush(self._deadlines, (wait.deadline_ms, session.id, wait))
@@ -205,7 +210,8 @@ class Machine:
             heappop(self._deadlines)
         return None
 
-    # --- time --------------------------------------------------------------------------------------
+    # --- time
+    # --------------------------------------------------------------------------------------
 
     def tick(self, is_time_up: Callable[[], bool]) -> None:
         """Everything that is due by now; `is_time_up` bounds the expiry of keys."""
@@ -246,7 +252,7 @@ class Machine:
                 session.close(after_reply=False)
 
     def output_limit_reason(self, session: Session) -> str | None:
-        """Which `client-output-buffer-limit` a session is over, if any; called as output piles up."""
+        """Which `client-output-buffer-limit` a session is over; asked as output piles up."""
         waiting = session.output_bytes
         if not session.authenticated and waiting > STRANGER_OUTPUT_MAX_BYTES:
             return "not authenticated"
@@ -262,7 +268,8 @@ class Machine:
             return "soft limit"
         return None
 
-    # --- requests ----------------------------------------------------------------------------------
+    # --- requests
+    # ----------------------------------------------------------------------------------
 
     def receive(self, session: Session, data: bytes) -> bytes:
         """Bytes from a client; returns the bytes to send back (perhaps none)."""
@@ -334,8 +341,8 @@ class Machine:
         """The hot path of a pipeline.
 
         A run of equal commands is handed over as a whole to commands that can take one (`batch`).
-        Otherwise time is taken when the command changes, not per request: a run of equal commands shares
-        its time out evenly, and commands that may be slow time themselves (`Gate.call`).
+        Otherwise time is taken when the command changes, not per request: a run of equal commands
+        shares its time out evenly, and commands that may be slow time themselves (`Gate.call`).
         """
         if len(requests) >= BATCH_MIN and self._run_as_one(session, requests, replies):
             return
@@ -396,18 +403,18 @@ class Machine:
         session.last_command = command
         return True
 
-    def _on_failure(
-        self, session: Session, failure: Exception, args: object, taken: int
-    ) -> bytes:
+    def _on_failure(self, session: Session, failure: Exception, args: object, taken: int) -> bytes:
         """Something other than an error reply came out of a request: an odd request, or a bug.
 
-        Nothing that a client sends may get past here; a bug in a command costs its client one error.
+        Nothing that a client sends may get past here; a bug in a command costs its client one
+        error.
         """
         if args == [] or args is None:
             return b""  # an empty request asks for nothing
         odd = _odd_part(args)
         if odd is not None:
-            # The exact parser takes over from this request on; what the fast one made of the rest goes.
+            # The exact parser takes over from this request on; what the fast one made of the rest
+            # goes.
             session.backlog = session.stream.reparse(taken, odd)
             if not session.backlog:
                 session.backlog = [[]]
@@ -429,7 +436,7 @@ class Machine:
         session.close(after_reply=True)
 
     def finish(self, session: Session, reply: bytes) -> bytes:
-        """For a command that ends its connection: the reply still leaves, nothing after it is read."""
+        """For a command that ends its connection: the reply leaves, nothing more is read."""
         self._reply_and_close(session, reply)
         return b""
 
@@ -439,7 +446,7 @@ def _no_runtime(exit_code: int) -> None:
 
 
 def _odd_part(args: object) -> object | None:
-    """What in a request is no bulk string: the request itself or one of its elements; None if all is well."""
+    """What in a request is no bulk string, itself or one of its words; None if all is well."""
     if not isinstance(args, list):
         return args
     for argument in args:

@@ -22,7 +22,7 @@ class Sized(Protocol):
     """What collections offer."""
 
     def estimate_bytes(self, samples: int) -> int:
-        """About how many bytes the whole value takes, judged by so many of its elements (0: all)."""
+        """About how many bytes the value takes, judged by so many of its elements (0: all)."""
 
 
 def bytes_size(length: int) -> int:
@@ -48,8 +48,8 @@ def entry_size(key: bytes, value: object, samples: int = SAMPLES) -> int:
 class Meter:
     """The running total of one database.
 
-    A string's size follows from its length, so nothing is remembered for it. What changes in place is
-    remembered per key, so that exactly what was once added is later taken away.
+    A string's size follows from its length, so nothing is remembered for it. What changes in place
+    is remembered per key, so that exactly what was once added is later taken away.
     """
 
     __slots__ = ("_remembered", "total_bytes")

@@ -1,4 +1,5 @@
-"""CLIENT PAUSE: requests wait until a time is over; failovers and slot hand-overs pause clients too.
+"""CLIENT PAUSE: requests wait until a time is over; failovers and slot hand-overs pause clients
+too.
 
 Several reasons may pause at once; each has its own end, and the strictest mode wins.
 """
@@ -67,7 +68,7 @@ class ClientPause:
             machine.on_tick.remove(self.on_tick)
 
     def _postpone(self, session: Session, command: Command, args: list[bytes]) -> bool:
-        """The gate asks whether a request must wait; if so it stands first in the session's backlog."""
+        """The gate asks whether a request must wait; if so it goes to the head of the backlog."""
         mode = self.mode()
         if mode is None or session.kind in (ClientKind.REPLICA, ClientKind.MASTER):
             return False
@@ -84,7 +85,9 @@ class ClientPause:
 
 def _may_write(session: Session, command: Command) -> bool:
     if command.full_name == "exec" and session.queue:
-        return any(_may_write(session, queued) for queued, _ in session.queue if queued is not command)
+        return any(
+            _may_write(session, queued) for queued, _ in session.queue if queued is not command
+        )
     return bool(command.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
 
 

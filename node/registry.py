@@ -5,8 +5,9 @@
     def getset(session, args): ...
 
 From these declarations come dispatch, arity errors, `COMMAND` and its sub-commands, ACL categories,
-cluster routing, MULTI checks and the tables in the documentation. Declaring happens at import time and
-leaves immutable `CommandSpec` values; a node makes its own `Command` objects of them, with counters.
+cluster routing, MULTI checks and the tables in the documentation. Declaring happens at import time
+and leaves immutable `CommandSpec` values; a node makes its own `Command` objects of them, with
+counters.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +21,12 @@ from ..slots.keyspec import KeySpec, compile_key_finder
 if TYPE_CHECKING:
     from .session import Session
 
-#: A command gets the session and the whole request, its own name included. It returns finished reply
-#: bytes; `b""` means that no reply is due now (blocked, or the reply was taken care of).
+#: A command gets the session and the whole request, its own name included. It returns finished
+#: reply bytes; `b""` means that no reply is due now (blocked, or the reply was taken care of).
 CommandFunction = Callable[["Session", list[bytes]], bytes]
 
-#: Takes a whole pipeline of this one command and returns all replies, or None before anything was done
-#: when some request in it is out of the ordinary; each request then runs by itself.
+#: Takes a whole pipeline of this one command and returns all replies, or None before anything was
+#: done when some request in it is out of the ordinary; each request then runs by itself.
 BatchFunction = Callable[["Session", list[list[bytes]]], bytes | None]
 
 
@@ -136,7 +137,7 @@ class CommandSpec:
 
     @property
     def full_name(self) -> str:
-        """`get`, or `client|list` for a sub-command: the name in errors, statistics and ACL rules."""
+        """`get`, or `client|list` for a sub-command: as errors, statistics and ACL have it."""
         own = self.name.lower()
         return f"{self.parent.lower()}|{own}" if self.parent else own
 
@@ -189,9 +190,10 @@ def command(
 ) -> Callable[[CommandFunction], CommandFunction]:
     """Declare the decorated function as a command; its docstring's first line is the summary.
 
-    `name` is `"GET"`, or `"CLIENT LIST"` for a sub-command, whose container must be declared before.
-    `args` is the syntax in the small language of `argument_syntax`. `categories` names ACL categories
-    beyond those that the group and the flags imply; a `bare` command has none from its group.
+    `name` is `"GET"`, or `"CLIENT LIST"` for a sub-command, whose container must be declared
+    before. `args` is the syntax in the small language of `argument_syntax`. `categories` names ACL
+    categories beyond those that the group and the flags imply; a `bare` command has none from its
+    group.
     """
 
     def declare(function: CommandFunction) -> CommandFunction:

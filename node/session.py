@@ -1,8 +1,8 @@
 """What the node remembers of one client between its requests.
 
-A session never touches a socket. Replies to the running request are returned; everything else that the
-client must get (pub/sub messages, invalidations, the late reply of a blocked command) is put into
-`outbox` through `push`, and the runtime sends it.
+A session never touches a socket. Replies to the running request are returned; everything else that
+the client must get (pub/sub messages, invalidations, the late reply of a blocked command) is put
+into `outbox` through `push`, and the runtime sends it.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from .resp.encoder import RESP2, RESP3, Resp2
 from .resp.stream import RequestStream
 
 if TYPE_CHECKING:
-    from .keyspace import Database
     from .dispatch import WrappedCommand
+    from .keyspace import Database
     from .machine import Machine
     from .registry import Command
 
@@ -39,8 +39,8 @@ class ClientKind(Enum):
 class Wait:
     """Why a session does not read its next request: it is blocked or postponed.
 
-    Blocked commands subclass or fill this: `deadline_ms` is Unix time (None: for ever), `on_timeout`
-    gives the reply that a time-out earns, `release` frees whatever the waiting holds.
+    Blocked commands subclass or fill this: `deadline_ms` is Unix time (None: for ever),
+    `on_timeout` gives the reply that a time-out earns, `release` frees whatever the waiting holds.
     """
 
     __slots__ = ("deadline_ms", "on_timeout", "reason", "release")
@@ -147,7 +147,8 @@ class Session:
         #: MULTI: the queued requests, or None outside a transaction.
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_broken = False
-        #: Inside a transaction or a script nothing can block: the command acts as if its time were up.
+        #: Inside a transaction or a script nothing can block: the command acts as if its time were
+        #: up.
         self.may_block = True
         self.wait: Wait | None = None
         #: Room for the state of features (pub/sub, tracking, ...), by feature name.

@@ -1,7 +1,7 @@
 """Which of the 16384 hash slots a key belongs to.
 
-The slot is CRC16/XMODEM (polynomial 0x1021, initial value 0, check value 0x31C3) of the key, or of the
-hash tag in it, modulo 16384.
+The slot is CRC16/XMODEM (polynomial 0x1021, initial value 0, check value 0x31C3) of the key, or of
+the hash tag in it, modulo 16384.
 """
 
 from binascii import crc_hqx
@@ -12,7 +12,7 @@ _MASK: Final = SLOT_COUNT - 1
 
 
 def hash_tag(key: bytes) -> bytes:
-    """The part of a key that is hashed: what stands between the first { and the next }, if anything."""
+    """The part of a key that is hashed: what stands between the first { and the next }."""
     start = key.find(b"{")
     if start < 0:
         return key

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from attrs import frozen
 
 
-class InvalidKeySpec(Exception):
+class InvalidKeySpecError(Exception):
     """The words do not say properly which of them are keys."""
 
 
@@ -37,7 +37,8 @@ class BeginUnknown:
 class FindRange:
     """From the beginning to `last_key` (relative; negative: from the end of the line).
 
-    `limit` divides the number of words when `last_key` is -1: 2 means that keys fill the first half.
+    `limit` divides the number of words when `last_key` is -1: 2 means that keys fill the first
+    half.
     """
 
     last_key: int
@@ -46,10 +47,10 @@ class FindRange:
 
 
 @frozen
-class FindKeyNum:
-    """A word at `key_num_index` says how many keys there are, from `first_key` on (both relative)."""
+class FindKeyNumber:
+    """A word says how many keys there are, from `first_key` on; both places are relative."""
 
-    key_num_index: int
+    key_number_index: int
     first_key: int
     key_step: int
 
@@ -65,7 +66,7 @@ class KeySpec:
 
     flags: tuple[str, ...]
     begin: BeginIndex | BeginKeyword | BeginUnknown
-    find: FindRange | FindKeyNum | FindUnknown
+    find: FindRange | FindKeyNumber | FindUnknown
     notes: str = ""
 
 
@@ -83,11 +84,11 @@ def key_range(
 
 def keynum(position: int, *flags: str, first_key: int = 1, step: int = 1) -> KeySpec:
     """The word at `position` says how many keys follow it."""
-    return KeySpec(flags, BeginIndex(position), FindKeyNum(0, first_key, step))
+    return KeySpec(flags, BeginIndex(position), FindKeyNumber(0, first_key, step))
 
 
 def keyword_keys(
-    keyword: str, start_from: int, find: FindRange | FindKeyNum, *flags: str, notes: str = ""
+    keyword: str, start_from: int, find: FindRange | FindKeyNumber, *flags: str, notes: str = ""
 ) -> KeySpec:
     """Keys behind a keyword."""
     return KeySpec(flags, BeginKeyword(keyword, start_from), find, notes)
@@ -130,20 +131,18 @@ def _positions(spec: KeySpec, args: Sequence[bytes], begin: int) -> range:
         return range(begin, last + 1, find.key_step)
     if isinstance(find, FindUnknown):
         return range(0)
-    number_at = begin + find.key_num_index
+    number_at = begin + find.key_number_index
     if number_at >= count:
-        raise InvalidKeySpec
+        raise InvalidKeySpecError
     text = args[number_at]
     if not text.isdigit() or len(text) > 9:
-        raise InvalidKeySpec
+        raise InvalidKeySpecError
     first = begin + find.first_key
     return range(first, first + int(text) * find.key_step, find.key_step)
 
 
-def key_positions(
-    specs: Sequence[KeySpec], args: Sequence[bytes]
-) -> list[tuple[int, KeySpec]]:
-    """Every key of a command line with the spec that found it; raises InvalidKeySpec."""
+def key_positions(specs: Sequence[KeySpec], args: Sequence[bytes]) -> list[tuple[int, KeySpec]]:
+    """Every key of a command line with the spec that found it; raises InvalidKeySpecError."""
     found: list[tuple[int, KeySpec]] = []
     for spec in specs:
         begin = _begin(spec, args)
@@ -151,7 +150,7 @@ def key_positions(
             continue
         positions = _positions(spec, args, begin)
         if positions and (positions[0] >= len(args) or positions[-1] >= len(args)):
-            raise InvalidKeySpec
+            raise InvalidKeySpecError
         found += [(position, spec) for position in positions]
     return found
 

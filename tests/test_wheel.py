@@ -1,7 +1,7 @@
-"""An installed Clustrio is whole: the wheel holds every module of the tree, and nothing of the tests.
+"""An installed Clustrio is whole: the wheel holds every module of the tree, and no tests.
 
-Packages are listed one by one in pyproject.toml, so one can be forgotten; every test that runs from the
-tree would still pass.
+Packages are listed one by one in pyproject.toml, so one can be forgotten; every test that runs from
+the tree would still pass.
 """
 
 import shutil
@@ -30,9 +30,10 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     for path in ROOT.iterdir():
         if path.is_file():
             shutil.copy2(path, tree)
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+    command += ["--no-build-isolation", "--no-deps", "--no-index"]
     built = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index"]
-        + ["--disable-pip-version-check", "--quiet", "--wheel-dir", str(folder), str(tree)],
+        [*command, "--wheel-dir", str(folder), str(tree)],
         capture_output=True,
         text=True,
         timeout=100,

@@ -1,7 +1,7 @@
 """Bitmaps: strings seen as arrays of bits.
 
-The arithmetic is in `values/bitstrings.py`; here are the arguments, the order in which they are checked
-(Redis looks at some of them only when the key exists), and what changed.
+The arithmetic is in `values/bitstrings.py`; here are the arguments, the order in which they are
+checked (Redis looks at some of them only when the key exists), and what changed.
 """
 
 from typing import Final

@@ -82,7 +82,8 @@ def id_(session: Session, args: list[bytes]) -> bytes:
     return integer(session.id)
 
 
-# --- CLIENT LIST and INFO --------------------------------------------------------------------------
+# --- CLIENT LIST and INFO
+# --------------------------------------------------------------------------
 
 
 def _flag_letters(session: Session) -> str:
@@ -226,12 +227,11 @@ def _client_id(text: bytes) -> int:
     return number
 
 
-# --- CLIENT KILL -----------------------------------------------------------------------------------
+# --- CLIENT KILL
+# -----------------------------------------------------------------------------------
 
 
-def _kill_filter(
-    session: Session, name: bytes, value: bytes
-) -> Callable[[Session], bool]:
+def _kill_filter(session: Session, name: bytes, value: bytes) -> Callable[[Session], bool]:
     """One filter of CLIENT KILL as a question about a connection."""
     match name.upper():
         case b"ID":
@@ -267,7 +267,8 @@ def _kill_filter(
     flags=_ADMIN,
     args=(
         "old-format:string|([ID client-id:integer] [TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)] "
-        "[USER username] [ADDR address] [LADDR local-address] [SKIPME YES|NO] [MAXAGE maxage:integer])"
+        "[USER username] [ADDR address] [LADDR local-address] [SKIPME YES|NO] "
+        "[MAXAGE maxage:integer])"
     ),
     complexity="O(N) in the number of connections",
 )
@@ -300,7 +301,8 @@ def kill(session: Session, args: list[bytes]) -> bytes:
     return integer(killed)
 
 
-# --- waiting and silence ---------------------------------------------------------------------------
+# --- waiting and silence
+# ---------------------------------------------------------------------------
 
 
 @command(
@@ -402,9 +404,7 @@ def _on_or_off(text: bytes) -> bool:
     return text.lower() == b"on"
 
 
-@command(
-    "CLIENT NO-EVICT", group="connection", since="7.0.0", arity=3, flags=_ADMIN, args="ON|OFF"
-)
+@command("CLIENT NO-EVICT", group="connection", since="7.0.0", arity=3, flags=_ADMIN, args="ON|OFF")
 def no_evict(session: Session, args: list[bytes]) -> bytes:
     """Spares this connection when `maxmemory-clients` asks for victims."""
     session.no_evict = _on_or_off(args[2])
@@ -425,5 +425,3 @@ def no_touch(session: Session, args: list[bytes]) -> bytes:
 def help_(session: Session, args: list[bytes]) -> bytes:
     """Explains the sub-commands."""
     return help_reply("CLIENT")
-
-

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from ...slots.keyspec import (
     BeginIndex,
     BeginKeyword,
-    FindKeyNum,
+    FindKeyNumber,
     FindRange,
-    InvalidKeySpec,
+    InvalidKeySpecError,
     KeySpec,
     has_movable_keys,
     key_positions,
@@ -43,7 +43,8 @@ def _set_of_status(encoder: Resp2, names: Sequence[str]) -> bytes:
     return encoder.set_header(len(names)) + b"".join(simple(name.encode()) for name in names)
 
 
-# --- COMMAND INFO ----------------------------------------------------------------------------------
+# --- COMMAND INFO
+# ----------------------------------------------------------------------------------
 
 
 def _key_flag(flag: str) -> str:
@@ -70,10 +71,10 @@ def _find(encoder: Resp2, spec: KeySpec) -> bytes:
     if isinstance(find, FindRange):
         kind = b"range"
         numbers = {b"lastkey": find.last_key, b"keystep": find.key_step, b"limit": find.limit}
-    elif isinstance(find, FindKeyNum):
+    elif isinstance(find, FindKeyNumber):
         kind = b"keynum"
         numbers = {
-            b"keynumidx": find.key_num_index,
+            b"keynumidx": find.key_number_index,
             b"firstkey": find.first_key,
             b"keystep": find.key_step,
         }
@@ -170,7 +171,8 @@ def info(session: Session, args: list[bytes]) -> bytes:
     )
 
 
-# --- COMMAND DOCS ----------------------------------------------------------------------------------
+# --- COMMAND DOCS
+# ----------------------------------------------------------------------------------
 
 
 def _argument(encoder: Resp2, argument: Argument, key_index: list[int]) -> bytes:
@@ -247,7 +249,8 @@ def docs(session: Session, args: list[bytes]) -> bytes:
     )
 
 
-# --- COMMAND LIST ----------------------------------------------------------------------------------
+# --- COMMAND LIST
+# ----------------------------------------------------------------------------------
 
 
 @command(
@@ -285,7 +288,8 @@ def list_(session: Session, args: list[bytes]) -> bytes:
     return bulk_array([spec.full_name.encode() for spec in found])
 
 
-# --- COMMAND GETKEYS -------------------------------------------------------------------------------
+# --- COMMAND GETKEYS
+# -------------------------------------------------------------------------------
 
 
 def _keys_of(request: list[bytes]) -> tuple[CommandSpec, list[tuple[int, KeySpec]]]:
@@ -301,7 +305,7 @@ def _keys_of(request: list[bytes]) -> tuple[CommandSpec, list[tuple[int, KeySpec
         raise CommandError(b"ERR Invalid number of arguments specified for command")
     try:
         found = key_positions(spec.keys, request)
-    except InvalidKeySpec:
+    except InvalidKeySpecError:
         raise CommandError(b"ERR Invalid arguments specified for command") from None
     if not found and Flag.NO_MANDATORY_KEYS not in spec.flags:
         raise CommandError(b"ERR Invalid arguments specified for command")

@@ -1,7 +1,7 @@
 """Counters: strings that are numbers, changed by an amount.
 
-A counter is an ordinary string; its text is read and written anew by each command. INCR is hot, so it
-adds by itself.
+A counter is an ordinary string; its text is read and written anew by each command. INCR is hot, so
+it adds by itself.
 """
 
 from ...slots.keyspec import one_key
@@ -42,7 +42,7 @@ def incr(session: Session, args: list[bytes]) -> bytes:
     db = session.db
     key = args[1]
     value = db.string_for_write(key)
-    number = 0 if value is None else parse_integer(value)
+    number = 0 if value is None else parse_integer(bytes(value))
     if number is None:
         raise NOT_AN_INTEGER
     if number == INTEGER_MAXIMUM:
@@ -107,7 +107,7 @@ def decrby(session: Session, args: list[bytes]) -> bytes:
 def _add(session: Session, key: bytes, increment: int) -> bytes:
     db = session.db
     value = db.string_for_write(key)
-    number = 0 if value is None else parse_integer(value)
+    number = 0 if value is None else parse_integer(bytes(value))
     if number is None:
         raise NOT_AN_INTEGER
     number += increment
@@ -132,7 +132,7 @@ def incrbyfloat(session: Session, args: list[bytes]) -> bytes:
     db = session.db
     key = args[1]
     value = db.string_for_write(key)
-    number = LONG_DOUBLE_ZERO if value is None else parse_long_double(value)
+    number = LONG_DOUBLE_ZERO if value is None else parse_long_double(bytes(value))
     increment = parse_long_double(args[2])
     if number is None or increment is None:
         raise NOT_A_FLOAT

@@ -53,10 +53,9 @@ def pfadd(session: Session, args: list[bytes]) -> bytes:
     db = session.db
     key = args[1]
     value = db.string_for_write(key)
-    if type(value) is bytearray:
-        value = bytes(value)
+    old = None if value is None else bytes(value)
     try:
-        new = add_elements(value, args[2:], session.machine.config.hll_sparse_max_bytes)
+        new = add_elements(old, args[2:], session.machine.config.hll_sparse_max_bytes)
     except _DOUBTS as doubt:
         raise _WORDED[type(doubt)] from None
     if new is None:
@@ -110,10 +109,7 @@ def _existing(session: Session, keys: list[bytes]) -> Iterator[bytes]:
     since="2.8.9",
     arity=-2,
     flags="write denyoom",
-    keys=(
-        key_range(1, "RW", "ACCESS", "INSERT"),
-        key_range(2, "RO", "ACCESS"),
-    ),
+    keys=(one_key(1, "RW", "ACCESS", "INSERT"), key_range(2, "RO", "ACCESS")),
     args="destkey [sourcekey...]",
     complexity="O(N), N HyperLogLogs",
 )

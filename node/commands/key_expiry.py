@@ -39,7 +39,8 @@ def _parse_conditions(words: list[bytes]) -> int:
     for text in words:
         condition = _CONDITIONS.get(text.upper())
         if condition is None:
-            raise CommandError(b"ERR Unsupported option %b" % text)
+            # Redis takes the text for a C string.
+            raise CommandError(b"ERR Unsupported option %b" % text.partition(b"\0")[0])
         chosen |= condition
     if chosen & _NX and chosen != _NX:
         raise CommandError(

@@ -1,8 +1,8 @@
 """Parts of strings: appending, overwriting and reading ranges, and what two strings have in common.
 
 A string that is edited becomes a `bytearray` once and is changed in place from then on. Lengths are
-checked before anything is allocated, with integers that cannot overflow (the C server learnt that from
-CVE-2022-35977 and CVE-2023-28425).
+checked before anything is allocated, with integers that cannot overflow (the C server learnt that
+from CVE-2022-35977 and CVE-2023-28425).
 """
 
 from typing import Final
@@ -107,10 +107,7 @@ def setrange(session: Session, args: list[bytes]) -> bytes:
         return ZERO if value is None else integer(len(value))
     end = offset + len(text)
     check_string_length(session, end)
-    if type(value) is bytearray:
-        room = value
-    else:
-        room = bytearray(value or b"")
+    room = value if type(value) is bytearray else bytearray(value or b"")
     if len(room) < offset:
         room.extend(bytes(offset - len(room)))
     room[offset:end] = text

@@ -1,10 +1,10 @@
 """Strings: one value of bytes under a key.
 
-GET and SET are the hottest code of the whole node. Their plain forms come first and touch nothing that
-they do not need; everything with options lives in functions of its own.
+GET and SET are the hottest code of the whole node. Their plain forms come first and touch nothing
+that they do not need; everything with options lives in functions of its own.
 
-Lifetimes leave here as absolute times: what a replica gets is always `SET key value PXAT when`, since
-the moment at which it hears of the command is not the moment at which the command ran.
+Lifetimes leave here as absolute times: what a replica gets is always `SET key value PXAT when`,
+since the moment at which it hears of the command is not the moment at which the command ran.
 """
 
 from typing import Final
@@ -40,7 +40,7 @@ def lifetime_end_ms(amount: bytes, unit: bytes, now_ms: int, name: bytes) -> int
     return end_ms
 
 
-# --- one key -----------------------------------------------------------------------------------------
+# --- one key -------------------------------------------------------------------------------------
 
 
 @command(
@@ -329,7 +329,7 @@ def getex(session: Session, args: list[bytes]) -> bytes:
     return bulk(value)
 
 
-# --- many keys ---------------------------------------------------------------------------------------
+# --- many keys -----------------------------------------------------------------------------------
 
 
 @command(
@@ -347,7 +347,7 @@ def mget(session: Session, args: list[bytes]) -> bytes:
     """Returns the strings under several keys, null where there is none."""
     values = session.db.get_many(args[1:])
     null = session.encoder.null
-    parts = [b"*%d\r\n" % len(values)]
+    parts: list[bytes | bytearray] = [b"*%d\r\n" % len(values)]
     for value in values:
         if type(value) is bytes or type(value) is bytearray:
             length = len(value)

@@ -1,15 +1,16 @@
 """MULTI, EXEC and the optimistic lock WATCH.
 
-Between MULTI and EXEC the gate queues requests in `session.queue`. A transaction that held a request
-which could not even be queued is refused as a whole; errors while it runs are replies among others.
+Between MULTI and EXEC the gate queues requests in `session.queue`. A transaction that held a
+request which could not even be queued is refused as a whole; errors while it runs are replies
+among others.
 """
 
+from ...slots.keyspec import key_range
 from ..effects import EffectBatch
 from ..errors import EXEC_ABORT, CommandError
 from ..registry import command
 from ..resp.encoder import OK, array
 from ..session import Session
-from ...slots.keyspec import key_range
 
 _CONTROL = "noscript loading stale fast allow_busy"
 _FEATURE = "watch"
@@ -88,7 +89,8 @@ def exec_(session: Session, args: list[bytes]) -> bytes:
     return array(replies)
 
 
-# --- WATCH -----------------------------------------------------------------------------------------
+# --- WATCH
+# -----------------------------------------------------------------------------------------
 
 
 class WatchedKeys:

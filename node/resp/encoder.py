@@ -1,7 +1,8 @@
 """Replies as bytes: one function per RESP type, and the two dialects where they differ.
 
 A command returns finished bytes. What reads the same in RESP2 and RESP3 is a plain function here
-(`integer`, `bulk`, `array`); what differs is a method of `session.encoder`, which is `RESP2` or `RESP3`.
+(`integer`, `bulk`, `array`); what differs is a method of `session.encoder`, which is `RESP2` or
+`RESP3`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +22,7 @@ EMPTY_ARRAY: Final = b"*0\r\n"
 EMPTY_BULK: Final = b"$0\r\n\r\n"
 
 #: A tuple of bytes as an array of bulk strings, in C.
-pack_bulks: Final[Callable[[tuple[bytes, ...]], bytes]] = cast(Any, pack_command)
+pack_bulks: Final[Callable[[tuple[bytes, ...]], bytes]] = cast("Any", pack_command)
 
 _CACHED = 1024
 _INTEGERS: Final = [b":%d\r\n" % number for number in range(_CACHED)]
@@ -50,7 +51,7 @@ def simple(text: bytes) -> bytes:
 
 
 def error(text: bytes) -> bytes:
-    """An error line, code word included; line breaks in foreign text cannot forge a second reply."""
+    """An error line, code word included; line breaks in foreign text forge no second reply."""
     return b"-" + text.replace(b"\r", b" ").replace(b"\n", b" ") + CRLF
 
 

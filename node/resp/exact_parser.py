@@ -1,8 +1,8 @@
 """The slow parser: every rule and every error text of the request protocol.
 
-It reads inline commands, unusual framing, clients that have not logged in, and whatever the fast path
-found odd. It takes bytes with `feed` and gives commands with `gets`; like the fast parser it answers
-`False` when it needs more bytes, so that the dispatch loop cannot tell the two apart.
+It reads inline commands, unusual framing, clients that have not logged in, and whatever the fast
+path found odd. It takes bytes with `feed` and gives commands with `gets`; like the fast parser it
+answers `False` when it needs more bytes, so that the dispatch loop cannot tell the two apart.
 """
 
 from typing import Final, Literal

@@ -1,15 +1,18 @@
 """One client's incoming bytes as requests: hiredis for what is regular, `ExactParser` for the rest.
 
-hiredis parses a request in 0.13 microseconds, but it was made for replies: it knows no inline commands,
-it accepts integers and nested arrays inside a request, it allocates whatever an array header
-announces, and it waits for ever for a bulk string of any size. So it is fed only what is safe:
+hiredis parses a request in 0.13 microseconds, but it was made for replies: it knows no inline
+commands, it accepts integers and nested arrays inside a request, it allocates whatever an array
+header announces, and it waits for ever for a bulk string of any size. So it is fed only what is
+safe:
 
-* Bytes go to hiredis when they continue a half-read request or start with `*`. `has_data` tells whether
-  an element is half read; while it is false no payload byte can come next, so bytes that a client
-  merely stores are never taken for a request.
-* Array headers of five digits or more (`_WIDE_ARRAY`) never reach hiredis, even when they are cut in two.
-* Whenever hiredis balks, or a request holds something other than bulk strings, the bytes are parsed again
-  by the exact parser, which skips the requests that were taken already and then words the error.
+* Bytes go to hiredis when they continue a half-read request or start with `*`. `has_data` tells
+  whether an element is half read; while it is false no payload byte can come next, so bytes that a
+  client merely stores are never taken for a request.
+* Array headers of five digits or more (`_WIDE_ARRAY`) never reach hiredis, even when they are cut
+  in two.
+* Whenever hiredis balks, or a request holds something other than bulk strings, the bytes are
+  parsed again by the exact parser, which skips the requests that were taken already and then words
+  the error.
 """
 
 import re
@@ -40,8 +43,9 @@ Request = list[bytes]
 class RequestStream:
     """Give it chunks with `read`; it returns the requests that are complete by now.
 
-    After `read`, `failure` holds a protocol error that follows those requests, and `unread` says that
-    `read(b"")` would return more (strangers get their requests one at a time, as the limits may change).
+    After `read`, `failure` holds a protocol error that follows those requests, and `unread` says
+    that `read(b"")` would return more (strangers get their requests one at a time, as the limits
+    may change).
     """
 
     __slots__ = (
@@ -53,8 +57,8 @@ class RequestStream:
         "_has_data",
         "_held",
         "_last_count",
-        "_ready",
         "_reader",
+        "_ready",
         "_taken",
         "failure",
         "pending_bytes",
@@ -104,7 +108,8 @@ class RequestStream:
         """Nothing but the returned requests needs attention."""
         return self._ready and self.failure is None
 
-    # --- reading -----------------------------------------------------------------------------------
+    # --- reading
+    # -----------------------------------------------------------------------------------
 
     def read(self, data: bytes) -> list[Request]:
         """Take bytes as they came from the socket; returns the requests that are whole now."""
@@ -246,7 +251,8 @@ class RequestStream:
             self._use_fast()
         return requests
 
-    # --- the odd cases -----------------------------------------------------------------------------
+    # --- the odd cases
+    # -----------------------------------------------------------------------------
 
     def _again(self, taken: int, cause: object) -> list[Request]:
         """Parse the remembered bytes exactly, from request number `taken` of this `read` on."""
@@ -285,7 +291,7 @@ class RequestStream:
 
 
 def _byte(got: object) -> bytes:
-    """The byte that starts a value of this type on the wire, or that the fast parser complained of."""
+    """The byte that starts such a value on the wire, or that the fast parser complained of."""
     if isinstance(got, hiredis.ProtocolError):
         parts = str(got).split('"')
         return parts[1].encode("latin-1", "replace") if len(parts) > 1 else b"?"

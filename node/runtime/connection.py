@@ -38,7 +38,9 @@ class Connection:
         self.closed = False
         #: The client closed its sending side.
         self.ended = False
-        self.session = machine.connect(_address(client, remote=True), _address(client, remote=False))
+        self.session = machine.connect(
+            _address(client, remote=True), _address(client, remote=False)
+        )
         self.session.transport = self
         self.session.descriptor = self.descriptor
 
@@ -52,7 +54,7 @@ class Connection:
         self.rest_bytes += len(data)
 
     def send_rest(self) -> None:
-        """Send queued output until the kernel takes no more (raises BlockingIOError) or all is out."""
+        """Send queued output until all is out or the kernel takes no more (BlockingIOError)."""
         while self.rest:
             data = self.rest[0]
             sent = self.send(data)

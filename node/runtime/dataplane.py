@@ -1,10 +1,11 @@
 """The client side of a node: one poller, one loop, no await per request.
 
-All client sockets sit in one poller. When it reports events, `DataPlane.run` reads each ready socket,
-hands the bytes to the machine, and sends what comes back, all in plain calls; a pass is bounded in
-time, after which the other trio tasks (bus, timers, replication) get their turn. After a pass the loop
-lingers for a fraction of a millisecond inside the poller before it goes back to sleep in trio: the next
-request of a client that waits for its reply is then met without the cost of trio's scheduler.
+All client sockets sit in one poller. When it reports events, `DataPlane.run` reads each ready
+socket, hands the bytes to the machine, and sends what comes back, all in plain calls; a pass is
+bounded in time, after which the other trio tasks (bus, timers, replication) get their turn. After
+a pass the loop lingers for a fraction of a millisecond inside the poller before it goes back to
+sleep in trio: the next request of a client that waits for its reply is then met without the cost
+of trio's scheduler.
 """
 
 import contextlib
@@ -38,7 +39,8 @@ class DataPlane:
         self._acceptors: dict[int, Callable[[], None]] = {}
         self._closing = False
 
-    # --- listeners ---------------------------------------------------------------------------------
+    # --- listeners
+    # ---------------------------------------------------------------------------------
 
     def listen(self, listener: socket.socket, admit: Callable[[socket.socket], str | None]) -> None:
         """Accept clients from a listening socket; `admit` may refuse one with a text to send."""
@@ -80,7 +82,8 @@ class DataPlane:
         self.poller.watch(connection.descriptor, writable=False)
         return connection.session
 
-    # --- the loop ----------------------------------------------------------------------------------
+    # --- the loop
+    # ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -166,7 +169,8 @@ class DataPlane:
                 elif session.close_after_reply and not connection.rest:
                     self.close(connection)
 
-    # --- output ------------------------------------------------------------------------------------
+    # --- output
+    # ------------------------------------------------------------------------------------
 
     def _queue(self, connection: Connection, data: bytes | memoryview) -> None:
         """Keep output that the kernel did not take, within the client's limit."""
@@ -201,7 +205,8 @@ class DataPlane:
             self.poller.change(connection.descriptor, writable=False)
         return not connection.closed
 
-    # --- ends --------------------------------------------------------------------------------------
+    # --- ends
+    # --------------------------------------------------------------------------------------
 
     def _on_end(self, connection: Connection) -> None:
         """The client will send no more; what it is still owed goes out first."""

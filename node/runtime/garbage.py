@@ -1,8 +1,8 @@
 """Python's garbage collector, kept from walking through the whole data set.
 
-By its own schedule the collector now and then visits every container there is: a pause of a second with
-millions of keys. Keys and values form no cycles, so only young objects are ever looked at, and those
-that survive are spared for good.
+By its own schedule the collector now and then visits every container there is: a pause of a second
+with millions of keys. Keys and values form no cycles, so only young objects are ever looked at,
+and those that survive are spared for good.
 """
 
 import gc

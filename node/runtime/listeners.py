@@ -12,7 +12,7 @@ _ALL_IPV4: Final = "*"
 _ALL_IPV6: Final = "::*"
 
 
-class CannotListen(Exception):
+class CannotListenError(Exception):
     """No (mandatory) address could be bound; the text is for the log."""
 
 
@@ -35,9 +35,9 @@ def open_tcp_listeners(config: Config, port: int, log: RedisLog) -> list[socket.
                 continue
             for listener in listeners:
                 listener.close()
-            raise CannotListen(f"Failed listening on port {port} (tcp), aborting.") from None
+            raise CannotListenError(f"Failed listening on port {port} (tcp), aborting.") from None
     if not listeners:
-        raise CannotListen(f"Failed listening on port {port} (tcp), aborting.")
+        raise CannotListenError(f"Failed listening on port {port} (tcp), aborting.")
     return listeners
 
 
@@ -87,7 +87,7 @@ def open_unix_listener(path: str, mode: int, backlog: int) -> socket.socket:
         listener.listen(backlog)
     except OSError as failure:
         listener.close()
-        raise CannotListen(f"Failed opening Unix socket: bind: {failure.strerror}") from None
+        raise CannotListenError(f"Failed opening Unix socket: bind: {failure.strerror}") from None
     return listener
 
 

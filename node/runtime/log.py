@@ -16,7 +16,7 @@ _MARKS: Final = {"debug": ".", "verbose": "-", "notice": "*", "warning": "#"}
 
 
 class RedisLog:
-    """Writes to a file (reopened for each line, so that it can be rotated) or to standard output."""
+    """Writes to a file (reopened for each line, so it can be rotated) or to standard output."""
 
     def __init__(self, path: str = "", level: str = "notice") -> None:
         self.path = path

@@ -1,7 +1,7 @@
 """Waiting for many client sockets at once, outside trio's own loop.
 
-One poller holds every client socket; trio waits only for the poller's own descriptor. That saves the
-cost of a task switch per request (see the data plane in `dataplane.py`).
+One poller holds every client socket; trio waits only for the poller's own descriptor. That saves
+the cost of a task switch per request (see the data plane in `dataplane.py`).
 """
 
 import select

@@ -1,9 +1,10 @@
-"""One server process: listeners, the data plane, the timer, signals, and the order of start and stop."""
+"""One server process: listeners, data plane, timer, signals, order of start and stop."""
 
 import os
 import resource
 import signal
 import socket
+from functools import partial
 from random import SystemRandom
 from time import perf_counter, perf_counter_ns, time
 from typing import Final
@@ -16,7 +17,7 @@ from ..version import REDIS_VERSION
 from .dataplane import DataPlane
 from .garbage import collect_young_garbage
 from .listeners import (
-    CannotListen,
+    CannotListenError,
     is_loopback,
     open_tcp_listeners,
     open_unix_listener,
@@ -33,8 +34,8 @@ _EXPIRY_PIECE_S: Final = 0.01
 _DENIED: Final = (
     "-DENIED Clustrio is in protected mode: it has no password for the default user and therefore "
     "serves only clients on its own machine. To serve others, do one of these: 1) on this machine, "
-    "send CONFIG SET protected-mode no (and CONFIG REWRITE to keep it). 2) Write 'protected-mode no' "
-    "into the configuration file and restart. 3) For a test, start the server with "
+    "send CONFIG SET protected-mode no (and CONFIG REWRITE to keep it). 2) Write 'protected-mode "
+    "no' into the configuration file and restart. 3) For a test, start the server with "
     "--protected-mode no. 4) Set a password for the default user, which is the safe way.\r\n"
 )
 
@@ -64,7 +65,7 @@ class Server:
         self._stop.set()
 
     def open_listeners(self) -> None:
-        """Bind everything; raises CannotListen."""
+        """Bind everything; raises CannotListenError."""
         config = self.config
         if config.port:
             self.listeners += open_tcp_listeners(config, config.port, self.log)
@@ -74,7 +75,7 @@ class Server:
             )
             self.listeners.append(self._unix_listener)
         if not self.listeners:
-            raise CannotListen("Configured to not listen anywhere, exiting.")
+            raise CannotListenError("Configured to not listen anywhere, exiting.")
 
     def _admit(self, client: socket.socket) -> str | None:
         """Why a client cannot be served; None lets it in."""
@@ -149,9 +150,8 @@ class Server:
                 pause_s = min(pause_s, max(0.001, deadline_ms / 1000 - time()))
             await trio.sleep(pause_s)
             machine.clock.now_ms = int(time() * 1000)
-            started = perf_counter()
-            budget_s = 0.25 / max(1, self.config.hz)
-            machine.tick(lambda: perf_counter() - started > min(budget_s, _EXPIRY_PIECE_S))
+            ends = perf_counter() + min(0.25 / max(1, self.config.hz), _EXPIRY_PIECE_S)
+            machine.tick(partial(_is_past, ends))
             self.plane.flush_awake()
             collect_young_garbage()
 
@@ -170,10 +170,14 @@ class Server:
             possible = max(1, ceiling - _RESERVED_DESCRIPTORS)
             self.log.warning(
                 f"You requested maxclients of {self.config.maxclients} requiring at least {wanted} "
-                f"max file descriptors. Current maximum open files is {ceiling}. maxclients has been "
-                f"reduced to {possible} to compensate for low ulimit.",
+                f"max file descriptors. Current maximum open files is {ceiling}. maxclients has "
+                f"been reduced to {possible} to compensate for low ulimit.",
             )
             self.config.set([("maxclients", str(possible))])
+
+
+def _is_past(moment_s: float) -> bool:
+    return perf_counter() >= moment_s
 
 
 def _remove(path: str) -> None:

@@ -17,6 +17,7 @@ from .hashvalue import HashValue
 from .listvalue import ListValue
 from .numbers import parse_integer
 from .setvalue import SetValue
+from .streamvalue import StreamValue
 from .zsetvalue import ZSetValue
 
 if TYPE_CHECKING:
@@ -117,3 +118,4 @@ _register_collection(ListValue, b"list")
 _register_collection(HashValue, b"hash")
 _register_collection(SetValue, b"set")
 _register_collection(ZSetValue, b"zset")
+_register_collection(StreamValue, b"stream")

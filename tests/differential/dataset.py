@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..support.raw import RawClient, Reply
-from .agreement import CLOCK_TOLERANCE_MS
+from .agreement import CLOCK_TOLERANCE_MS, STRING_ENCODINGS
 
 DATABASES: Final = 16
 Place = tuple[int, bytes, str]
@@ -83,7 +83,8 @@ def _dump_keys(
     for position, key in enumerate(keys):
         kind = types[position].text
         places[database, key, "type"] = kind
-        places[database, key, "encoding"] = encodings[position]
+        if encodings[position].value not in STRING_ENCODINGS:
+            places[database, key, "encoding"] = encodings[position]
         places[database, key, "lifetime"] = Lifetime(lifetimes[position].number)
         places[database, key, "content"] = _in_order(kind, contents[position])
 

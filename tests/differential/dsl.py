@@ -121,7 +121,7 @@ def counted(part: Part | str, low: int = 1, high: int = 4) -> Part:
 
 KEYS: Final = (b"a", b"b", b"c", b"{a}d", b"", b"bin\x00\xff\r\n")
 MEMBERS: Final = (b"x", b"y", b"z", b"", b"10", b"-3", b"3.5", b"\x00\xfe", b"long" * 20)
-_VALUES: Final = (
+VALUES: Final = (
     *(b"", b"0", b"1", b"-1", b"7", b"10000", b"OK", b"foo", b"foobar", b"ab\x00\xff\r\n"),
     *(b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"1.5", b"3.0e3"),
     *(b"1e400", b"inf", b"nan", b"007", b" 1", b"+5", b"x" * 44, b"y" * 45, b"z" * 300, b"-0"),
@@ -164,7 +164,7 @@ def value(random: Random) -> Command:
     """A value: mostly an odd one from the pool, sometimes a number or random bytes."""
     chance = random.random()
     if chance < 0.6:
-        return [random.choice(_VALUES)]
+        return [random.choice(VALUES)]
     if chance < 0.8:
         return [b"%d" % random.randint(-1000, 1000)]
     return [random.randbytes(random.randint(0, 12))]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .agreement import near_milliseconds, near_seconds, same_type, scanned, unordered
+from .agreement import near_milliseconds, near_seconds, same_encoding, same_type, scanned, unordered
 from .dsl import (
     FAR_MS,
     Rule,
@@ -60,11 +60,11 @@ GRAMMAR: Final = [
     command("RENAMENX", key, key),
     command("COPY", key, key, options(seq("DB", _DATABASE), "REPLACE"), weight=3),
     command("MOVE", key, _DATABASE),
-    command("OBJECT", "ENCODING", key),
+    command("OBJECT", "ENCODING", key, agree=same_encoding),
     command("OBJECT", "REFCOUNT", key, agree=same_type),
     command("OBJECT", "IDLETIME", key, agree=same_type),
     command("OBJECT", "FREQ", key),
-    command("OBJECT", one_of("nonsense", "ENCODING"), maybe(key), maybe(key)),
+    command("OBJECT", one_of("nonsense", "ENCODING"), maybe(key), maybe(key), agree=same_encoding),
     command("TOUCH", repeat(key)),
 ]
 

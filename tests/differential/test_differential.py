@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from ..support.servers import client_of, require_redis, start_clustrio, start_redis
+from .dsl import VALUES
 from .grammar_generic import COLLECTIONS
 from .grammars import GRAMMARS, Step, draw_steps
 from .runner import Pair, explore
@@ -47,3 +48,17 @@ def test_replies_and_data_agree(
     difference = explore(pair, draw, pytestconfig.option.differential_steps)
     if difference is not None:
         pytest.fail(f"seed {seed}, group {group}\n{difference.describe()}", pytrace=False)
+
+
+def test_encodings_of_stored_values_agree(pair: Pair) -> None:
+    # In generated runs the encodings of strings count as one: see `agreement.py`.
+    values = [*VALUES, *(b"%d" % (sign * 10**size) for size in range(20) for sign in (1, -1))]
+    values += [b"x" * size for size in range(40, 50)]
+    ours, theirs = pair.reset(protocol=2)
+    with ours, theirs:
+        for text in values:
+            encodings = []
+            for client in (ours, theirs):
+                client.call("SET", "key", text)
+                encodings.append(client.call("OBJECT", "ENCODING", "key"))
+            assert encodings[0] == encodings[1], text

@@ -5,9 +5,9 @@
     assert node.call("GET", "key") == b"value"
     assert node.take_events() == [("$", b"set", b"key")]
 
-Replies are plain values: status lines are `str`, bulk strings `bytes`, integers `int`, nulls `None`,
-arrays `list`, maps `dict` (or a list of pairs if a key cannot be one), sets `Several`, doubles
-`float`, and errors `Failure`. A command that fails with anything but an error reply fails the test.
+Replies are plain values: status lines are `str`, bulk strings `bytes`, integers `int`, nulls
+`None`, arrays `list`, maps `dict` (or a list of pairs if a key cannot be one), sets `Several`,
+doubles `float`, and errors `Failure`. A command that fails in any other way fails the test.
 """
 
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ class MemoryClient:
 class MemoryNode(MemoryClient):
     """A node with a first client, an observer of its effects, and a clock that only tests move."""
 
-    def __init__(self, **settings: Word) -> None:
+    def __init__(self, **settings: str | int) -> None:
         config = Config()
         lines = (f"{name.replace('_', '-')} {value}\n" for name, value in settings.items())
         config.load("".join(lines))
@@ -111,7 +111,7 @@ class MemoryNode(MemoryClient):
         return MemoryClient(self.machine, f"127.0.0.1:{50000 + self._clients}")
 
     def observe(self, wanted: bool) -> None:
-        """Record effects, as with a replica; otherwise commands run ungated, as on a plain cache."""
+        """Record effects, as with a replica; otherwise commands run as on a plain cache."""
         effects = self.machine.keyspace.effects
         if wanted:
             effects.add_consumer(self)

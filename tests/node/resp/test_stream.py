@@ -1,9 +1,9 @@
-"""The request stream must read whatever is sent, however it is cut, just as the exact parser does."""
+"""The stream must read whatever is sent, however it is cut, as the exact parser does."""
 
 import random
+from itertools import pairwise
 
 import pytest
-
 from clustrio.node.errors import ProtocolError
 from clustrio.node.resp.exact_parser import ExactParser, split_inline
 from clustrio.node.resp.stream import RequestStream
@@ -60,7 +60,7 @@ def read_in_pieces(pieces: list[bytes]) -> Outcome:
 def cut(data: bytes, rng: random.Random) -> list[bytes]:
     points = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(6)))
     edges = [0, *points, len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [data[a:b] for a, b in pairwise(edges) if a < b]
 
 
 WORDS = (
@@ -79,7 +79,7 @@ PARTS = (
     *[encode(b"SET", word, other) for word in WORDS for other in WORDS[:4]],
     encode(b"PING"),
     b"PING\r\n",
-    b'ECHO "a b" \'c\'\r\n',
+    b"ECHO \"a b\" 'c'\r\n",
     b"\r\n",
     b"*0\r\n",
     b"*-1\r\n",
@@ -142,7 +142,10 @@ def test_a_wide_array_header_is_not_taken_from_payload() -> None:
     payload = b"x" * 100 + b"*99999\r\n" + b"y" * 100
     request = encode(b"SET", b"k", payload)
     for point in range(1, len(request)):
-        assert read_in_pieces([request[:point], request[point:]]) == ([[b"SET", b"k", payload]], None)
+        assert read_in_pieces([request[:point], request[point:]]) == (
+            [[b"SET", b"k", payload]],
+            None,
+        )
 
 
 def test_a_cut_wide_header_never_reaches_the_fast_parser() -> None:

@@ -1,4 +1,4 @@
-"""A server on real sockets: unix sockets in a temporary directory, so that no port is ever fought over."""
+"""A server on real sockets: unix sockets in a temporary directory, no port to fight over."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import trio
-
 from clustrio.node.config import Config
 from clustrio.node.runtime.log import RedisLog
 from clustrio.node.runtime.server import Server
@@ -43,6 +42,11 @@ async def ask(stream: trio.SocketStream, data: bytes, length: int) -> bytes:
     return reply
 
 
+async def send_for_ever(stream: trio.SocketStream, data: bytes) -> None:
+    while True:
+        await stream.send_all(data)
+
+
 async def connect(tmp_path: Path) -> trio.SocketStream:
     return await trio.open_unix_socket(str(tmp_path / "s"))
 
@@ -67,7 +71,9 @@ async def test_large_values_come_and_go_in_pieces(tmp_path: Path) -> None:
 
 async def test_a_half_closed_client_still_gets_its_replies(tmp_path: Path) -> None:
     async with running(tmp_path), await connect(tmp_path) as stream:
-        await ask(stream, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n" + b"x" * 1048576 + b"\r\n", 5)
+        await ask(
+            stream, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n" + b"x" * 1048576 + b"\r\n", 5
+        )
         await stream.send_all(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n" * 20)
         await trio.testing.wait_all_tasks_blocked(0.01)
         await stream.send_eof()
@@ -124,8 +130,7 @@ async def test_a_password_is_asked_for(tmp_path: Path, secret: str) -> None:
 async def test_an_unread_flood_of_errors_before_login_is_cut_off(tmp_path: Path) -> None:
     async with running(tmp_path, "requirepass pw") as server, await connect(tmp_path) as stream:
         with pytest.raises(trio.BrokenResourceError), trio.fail_after(20):
-            while True:
-                await stream.send_all(b"PING\r\n" * 2000)
+            await send_for_ever(stream, b"PING\r\n" * 2000)
         assert not server.machine.sessions
 
 

@@ -1,0 +1,105 @@
+"""Every declaration against COMMAND INFO of a real server, and what must be true of all of them.
+
+A family adds its commands that are newer than the server here (7.0) to `NEWER`, and, with a reason,
+to `DIFFERENT` what is declared as later versions have it.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from clustrio.node.argument_syntax import parse_arguments
+from clustrio.node.commands.command_table import describe
+from clustrio.node.registry import CommandSpec, declared, walk
+from clustrio.node.resp.encoder import RESP3
+from clustrio.slots.keyspec import BeginIndex
+
+from ...support.raw import Reply
+from ...support.servers import RawClient, client_of, start_redis
+from ..harness import Plain, decode_replies
+
+#: Commands that no 7.0 server knows.
+NEWER: Final = frozenset(
+    {
+        "client|no-touch",  # 7.2
+        "client|setinfo",  # 7.2
+        "delifeq",  # Valkey 9.0
+    }
+)
+#: Fields in which a declaration follows a later version: full name -> names of fields.
+DIFFERENT: Final[dict[str, frozenset[str]]] = {}
+
+FIELDS: Final = (
+    *("name", "arity", "flags", "first key", "last key", "step"),
+    *("categories", "tips", "key specs", "sub-commands"),
+)
+SPECS: Final = {spec.full_name: spec for spec in walk(declared())}
+
+
+def _plain(reply: Reply) -> Plain:
+    """A reply of the raw client with maps as such."""
+    if not isinstance(reply.value, tuple):
+        return reply.value.decode() if isinstance(reply.value, bytes) else reply.value
+    items = [_plain(item) for item in reply.items]
+    return dict(zip(items[::2], items[1::2], strict=True)) if reply.kind == b"%" else items
+
+
+def _without_order(plain: Plain) -> Plain:
+    """The same with all lists sorted, and text as text: order means nothing in COMMAND INFO."""
+    if isinstance(plain, dict):
+        return {_without_order(key): _without_order(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return sorted(map(_without_order, plain), key=repr)
+    return plain.decode() if isinstance(plain, bytes) else plain
+
+
+def _comparable(info: Plain) -> dict[str, Plain]:
+    """The fields by name, without the prose of key specs; sub-commands are compared by themselves."""
+    fields: dict[str, Plain] = dict(zip(FIELDS, map(_without_order, info), strict=True))
+    for key_spec in fields["key specs"]:
+        key_spec.pop("notes", None)
+    del fields["sub-commands"]
+    return fields
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RawClient]:
+    with start_redis() as server, client_of(server, protocol=3) as client:
+        yield client
+
+
+@pytest.mark.redis_server
+@pytest.mark.parametrize("name", SPECS)
+def test_declared_as_on_a_real_server(redis: RawClient, name: str) -> None:
+    theirs = redis.call("COMMAND", "INFO", name).items[0]
+    assert (theirs.value is None) == (name in NEWER), "known to the server, or newer than it?"
+    if theirs.value is None:
+        return
+    ours = decode_replies(describe(RESP3, SPECS[name]))[0]
+    expected, actual = _comparable(_plain(theirs)), _comparable(ours)
+    differing = {field for field in expected if actual[field] != expected[field]}
+    unexpected = differing - DIFFERENT.get(name, frozenset())
+    assert not unexpected, {field: (actual[field], expected[field]) for field in unexpected}
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_arguments_are_declared(spec: CommandSpec) -> None:
+    arguments = parse_arguments(spec.args)
+    name_words = 2 if spec.parent else 1
+    takes_arguments = spec.arity not in (name_words, -name_words) or bool(spec.keys)
+    if takes_arguments and not spec.subcommands:
+        assert arguments, "the command takes arguments, but declares none"
+    least = sum(1 for argument in arguments if not argument.is_optional)
+    assert least <= abs(spec.arity), "more arguments are required than the arity has room for"
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_keys_stand_behind_the_name(spec: CommandSpec) -> None:
+    for keys in spec.keys:
+        if isinstance(keys.begin, BeginIndex):
+            assert keys.begin.position >= (2 if spec.parent else 1)
+
+
+def test_exceptions_are_still_needed() -> None:
+    assert set(DIFFERENT) <= set(SPECS)
+    assert set(SPECS) >= NEWER

@@ -1,0 +1,144 @@
+"""The cursor law: what is there during a whole scan is returned, whatever else comes and goes."""
+
+from random import Random
+from zlib import crc32
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clustrio.node.values.scancursor import MemberIndex, scan_members
+from clustrio.node.values.setvalue import SetValue
+
+
+@given(st.sets(st.binary(max_size=4), max_size=400), st.integers(1, 50))
+def test_a_scan_returns_every_member_exactly_once_when_nothing_changes(
+    members: set[bytes], count: int
+) -> None:
+    index = MemberIndex(members)
+    seen = []
+    cursor = 0
+    while True:
+        cursor, found = index.window(cursor, count)
+        assert len(found) >= count or not cursor
+        assert len(found) < count + 10
+        seen += found
+        if not cursor:
+            break
+    assert sorted(seen) == sorted(members)
+
+
+@pytest.mark.parametrize("growth", [0.02, 1.0, 50.0])
+def test_members_present_during_the_whole_scan_are_returned_while_the_rest_changes(
+    growth: float, seed: int
+) -> None:
+    rng = Random(f"{seed} scan")
+    staying = {b"stay%d" % number for number in range(700)}
+    value = SetValue()
+    fleeting = [b"go%d" % number for number in range(700)]
+    for member in [*staying, *fleeting]:
+        value.insert(member)
+    seen: set[bytes] = set()
+    cursor = 0
+    turn = 0
+    while True:
+        cursor, found = value.scan(cursor, 20)
+        seen.update(found)
+        if not cursor:
+            break
+        for _ in range(int(20 * growth)):
+            value.insert(b"new%d" % turn)
+            turn += 1
+        for _ in range(20):
+            if fleeting:
+                value.take(fleeting.pop(rng.randrange(len(fleeting))))
+    assert staying <= seen
+
+
+def test_a_scan_survives_the_loss_of_its_index() -> None:
+    members = {b"%d" % number for number in range(5000)}
+    value = SetValue.from_members(members)
+    seen: set[bytes] = set()
+    cursor = 0
+    while True:
+        cursor, found = value.scan(cursor, 100)
+        seen.update(found)
+        if not cursor:
+            break
+        value = value.copy()
+    assert seen == members
+
+
+def test_members_of_one_hash_value_stay_together() -> None:
+    index = MemberIndex([b"x%d" % number for number in range(1000)])
+    bucket = index._buckets[crc32(b"x1") >> index._shift]
+    # Fake a collision: the same text three times has one hash value for sure.
+    bucket += [b"x1"] * 3
+    counts = []
+    cursor = 0
+    while True:
+        cursor, found = index.window(cursor, 1)
+        counts.append(found.count(b"x1"))
+        if not cursor:
+            break
+    assert [count for count in counts if count] == [4]
+
+
+def test_without_an_index_the_cursors_are_the_same() -> None:
+    members = [b"m%d" % number for number in range(300)]
+    index = MemberIndex(members)
+    cursor, first = index.window(0, 50)
+    done, second = scan_members(members, cursor, 1000)
+    assert done == 0
+    assert sorted(first + second) == sorted(members)
+
+
+def test_a_strange_cursor_ends_the_scan() -> None:
+    value = SetValue.from_members(b"%d" % number for number in range(1000))
+    assert value.scan(2**64 - 1, 10) == (0, [])
+    assert value.scan(2**32 - 1, 10)[0] == 0
+
+
+def test_random_picks_are_fair(seed: int) -> None:
+    rng = Random(f"{seed} fair")
+    value = SetValue.from_members(b"%d" % number for number in range(600))
+    for number in range(0, 600, 2):
+        value.take(b"%d" % number)
+    for number in range(600, 900):
+        value.insert(b"%d" % number)
+    counts = dict.fromkeys(value, 0)
+    for _ in range(len(value) * 30):
+        counts[value.random_member(rng)] += 1
+    assert min(counts.values()) > 5
+    assert max(counts.values()) < 70
+
+
+def test_picking_from_a_crowded_bucket_ends() -> None:
+    index = MemberIndex([b"x%d" % number for number in range(640)])
+    index._buckets[0] += [b"same"] * 100_000
+    index.count += 100_000
+    index._room = len(index._buckets[0])
+    rng = Random(5)
+    assert sum(index.pick(rng) == b"same" for _ in range(50)) > 30
+
+
+def test_an_index_follows_growth_and_shrinkage_and_goes_when_unused() -> None:
+    value = SetValue()
+    for number in range(1000):
+        value.insert(b"%d" % number)
+    assert value.scan(0, 1)[0] != 0
+    index = value._index
+    assert index is not None
+    for number in range(1000, 1500):
+        value.insert(b"%d" % number)
+        value.scan(1, 1)
+    assert sorted(index) == sorted(value)
+    for number in range(1490):
+        value.take(b"%d" % number)
+        value.scan(1, 1)
+    assert value._index is index
+    assert sorted(index) == sorted(value)
+    assert len(index._buckets) < 32
+    for number in range(100):
+        value.insert(b"again%d" % number)
+    assert value._index is None
