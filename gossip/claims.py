@@ -39,6 +39,8 @@ def on_claim(turn: Turn, claimer: Node, config_epoch: int, slots: bytes) -> None
         turn.assign_slots(taken, claimer)
         turn.save(sync=True)
         turn.tell(SlotsTaken(claimer.node_id, bitmap_of(taken), config_epoch))
+        # It may have been an election that ours was waiting for.
+        turn.must_elect = turn.must_elect or state.election is not None
     # Without migration we follow only a pure successor: all it has is what we had.
     may_follow = turn.config.allow_replica_migration or taken_from_ours == claimed
     if ours is not None and taken_from_ours and not ours.mask and may_follow:

@@ -56,7 +56,8 @@ from .messages import (
     message_type,
 )
 from .nodes_conf import StoredCluster
-from .outputs import DeliverPublish, Outputs
+from .outputs import DeliverPublish, Outputs, SlotsMoved
+from .packets import answer, broadcast_pong
 from .state import BrokenInvariant, Link, Node
 from .storage import loaded_state, new_state, stored_cluster, take_config
 from .turn import Turn
@@ -103,6 +104,16 @@ class GossipCore:
         """What should be on disk now; a new node writes it before it starts."""
         return stored_cluster(self.state)
 
+    def start(self, now: int) -> Outputs:
+        """To be called once, before all else: tells the node what it was before it stopped."""
+        turn = self._turn(now)
+        for owner in self.state.owners.values():
+            turn.change(SlotsMoved(owner.slots, owner.node_id))
+        turn.tell_marks()
+        _follow_primary(turn)
+        turn.save(sync=True)
+        return self._finish(turn)
+
     def step(self, event: Input, now: int) -> Outputs:
         """Takes in what happened."""
         turn = self._turn(now)
@@ -121,8 +132,8 @@ class GossipCore:
     def command(self, request: Request, now: int) -> tuple[Answer, Outputs]:
         """Carries out what an operator asks for."""
         turn = self._turn(now)
-        answer = run_command(turn, request)
-        return answer, self._finish(turn)
+        result = run_command(turn, request)
+        return result, self._finish(turn)
 
     def _turn(self, now: int) -> Turn:
         if now < self._last_now:
@@ -131,6 +142,10 @@ class GossipCore:
         return Turn(self.state, self.config, self._rng, self._local, now)
 
     def _finish(self, turn: Turn) -> Outputs:
+        if turn.must_elect:
+            election.on_tick(turn)
+        if turn.must_announce:
+            broadcast_pong(turn)
         if turn.must_judge:
             health.judge(turn)
         if self.check_all:
@@ -148,8 +163,14 @@ def _judge_if_down(turn: Turn) -> None:
 
 
 def _follow_primary(turn: Turn) -> None:
-    if turn.state.myself.is_replica:
-        roles.leave_sub_replication(turn)
+    state = turn.state
+    if not state.myself.is_replica:
+        return
+    roles.leave_sub_replication(turn)
+    primary = state.primary_of(state.myself)
+    # After a start, and whenever the address was not known at first.
+    if primary is not None and state.replicating_from != primary.node_id:
+        turn.replicate_from(primary)
 
 
 TIMERS: Final[tuple[Callable[[Turn], None], ...]] = (
@@ -206,6 +227,9 @@ def _maybe_sender(turn: Turn, link: Link, message: Message, header: Header | Non
         return None
     if header.sender == state.myself.node_id:
         turn.tell(MessageDropped(header.sender, DropReason.OWN_MESSAGE))
+        if isinstance(message, Ping | Meet):
+            # Somebody had us meet our own address: the other end has to find out.
+            answer(turn, link, None)
         return None
     if not link.is_inbound and node is not None:
         if header.sender == node.node_id or turn.config.bugs.trust_wrong_identity:

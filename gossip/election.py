@@ -44,6 +44,8 @@ from .turn import Turn
 
 MIN_STEP_MS: Final = 50
 MAX_STEP_MS: Final = 500
+SHARD_STEP_MS: Final = 100
+"""For each shard ahead of ours; less as soon as that one has its new primary."""
 NO_DATA_DELAY_MS: Final = 500
 MAX_EARLY_RETRIES: Final = 20
 
@@ -56,7 +58,8 @@ def on_tick(turn: Turn) -> None:
     if primary is None or not _is_wanted(turn, primary, manual=manual):
         state.not_started_reason = None
         return
-    reason = None if manual else _maybe_not_started(turn, primary)
+    has_asked = state.election is not None and state.election.epoch is not None
+    reason = None if manual or has_asked else _maybe_not_started(turn, primary)
     if reason is not None:
         if reason is not state.not_started_reason:
             turn.tell(FailoverNotStarted(reason))
@@ -72,7 +75,9 @@ def on_tick(turn: Turn) -> None:
         _update_ranks(turn, election, primary)
         if turn.now >= election.starts_at:
             _ask_for_votes(turn, election, primary)
-    elif len(election.votes) < state.quorum:
+    elif len(election.votes) >= state.quorum:
+        _win(turn, election)
+    else:
         _consider_giving_up(turn, election)
 
 
@@ -162,7 +167,7 @@ def _schedule(turn: Turn, primary: Node, *, manual: bool) -> None:
         delay_ms = step + turn.rng.randrange(step) + 2 * step * rank
     else:
         delay_ms = 0
-    delay_ms += step * failed_rank
+    delay_ms += SHARD_STEP_MS * failed_rank
     if turn.local.offset() == 0:
         delay_ms += NO_DATA_DELAY_MS
     state.election = Election(now + delay_ms, now, rank, failed_rank, is_manual=False)
@@ -179,27 +184,19 @@ def _update_ranks(turn: Turn, election: Election, primary: Node) -> None:
     step = step_ms(turn)
     rank, failed_rank = rank_of(turn, primary), failed_rank_of(turn, primary)
     added_ms = 2 * step * max(0, rank - election.rank)
-    added_ms += step * max(0, failed_rank - election.failed_rank)
+    added_ms += SHARD_STEP_MS * max(0, failed_rank - election.failed_rank)
     election.rank = max(rank, election.rank)
     election.failed_rank = max(failed_rank, election.failed_rank)
     if added_ms:
         election.starts_at += added_ms
         turn.tell(ElectionDelayed(added_ms, election.rank, election.failed_rank))
-    siblings = live_siblings(turn, primary)
-    if turn.now >= election.starts_at or not siblings or rank or failed_rank:
+    if turn.now >= election.starts_at or rank or failed_rank:
         return
-    if turn.local.offset() > 0 and all(s.node_id in election.agreed for s in siblings):
+    siblings = live_siblings(turn, primary)
+    # Whoever reports our primary has shown its offset with the same packet.
+    if turn.local.offset() > 0 and all(s.node_id in primary.reports for s in siblings):
         election.starts_at = turn.now
         turn.tell(ElectionHastened())
-
-
-def on_sibling_report(turn: Turn, reporter: Node, node: Node) -> None:
-    """A sibling called our primary failing, with a packet that shows its offset as well."""
-    state = turn.state
-    mine = state.myself.replica_of
-    if state.election is None or node.node_id != mine or reporter.replica_of != mine:
-        return
-    state.election.agreed.add(reporter.node_id)
 
 
 # ---- asking and counting -------------------------------------------------------------------------
@@ -234,8 +231,6 @@ def on_vote(turn: Turn, voter: Node, message: FailoverAuthAck) -> None:
     election.votes.add(voter.node_id)
     turn.tell(VoteReceived(voter.node_id, len(election.votes), state.quorum))
     on_tick(turn)
-    if state.election is election and len(election.votes) >= state.quorum:
-        _win(turn, election)
 
 
 def _consider_giving_up(turn: Turn, election: Election) -> None:
@@ -244,7 +239,7 @@ def _consider_giving_up(turn: Turn, election: Election) -> None:
     waited_ms = now - election.asked_at
     epoch = election.epoch or 0
     is_overtaken = state.current_epoch > epoch and waited_ms >= 2 * step_ms(turn)
-    may_retry = election.early_retries < MAX_EARLY_RETRIES and _is_another_shard_failing(turn)
+    may_retry = election.early_retries < MAX_EARLY_RETRIES and not _may_be_sibling(turn)
     if is_overtaken and may_retry:
         turn.tell(ElectionEnded(ElectionEnd.OVERTAKEN))
         election.epoch = None
@@ -257,9 +252,12 @@ def _consider_giving_up(turn: Turn, election: Election) -> None:
         end_election(turn, ElectionEnd.NO_VOTES)
 
 
-def _is_another_shard_failing(turn: Turn) -> bool:
-    mine = turn.state.myself.replica_of
-    return any(o.is_failing and o.node_id != mine for o in turn.state.owners.values())
+def _may_be_sibling(turn: Turn) -> bool:
+    """Whether it may be a sibling that has overtaken us: then its voters will not have us."""
+    primary = turn.state.primary_of(turn.state.myself)
+    if primary is None or not live_siblings(turn, primary):
+        return False
+    return not any(o.is_failing for o in turn.state.owners.values() if o is not primary)
 
 
 def _win(turn: Turn, election: Election) -> None:

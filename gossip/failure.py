@@ -73,15 +73,24 @@ def on_report(turn: Turn, node: Node, reporter: Node, *, is_failing: bool) -> No
             turn.tell(NodeReported(node.node_id, reporter.node_id))
         node.reports[reporter.node_id] = turn.now
         fail_if_quorum(turn, node)
+        _elect_if_ours(turn, node)
     elif node.reports.pop(reporter.node_id, None) is not None:
         turn.tell(ReportWithdrawn(node.node_id, reporter.node_id))
 
 
-def count_reports(turn: Turn, node: Node) -> int:
-    """How many voters call a node failing now, ourselves not counted."""
+def is_reported(turn: Turn, node: Node) -> bool:
+    """Whether anybody calls a node failing now; forgets the reports that are too old."""
+    if not node.reports:
+        return False
     oldest = turn.now - REPORT_VALIDITY_TIMEOUTS * turn.config.node_timeout_ms
     for reporter in [by for by, at in node.reports.items() if at < oldest]:
         del node.reports[reporter]
+    return bool(node.reports)
+
+
+def count_reports(turn: Turn, node: Node) -> int:
+    """How many voters call a node failing now, ourselves not counted."""
+    is_reported(turn, node)
     if turn.config.bugs.count_replica_reports:
         return len(node.reports)
     return sum(reporter in turn.state.owners for reporter in node.reports)
@@ -104,6 +113,13 @@ def mark_failed(turn: Turn, node: Node, via: Via) -> None:
     node.failed_at = turn.now
     turn.tell(NodeFailed(node.node_id, via))
     turn.changed()
+    _elect_if_ours(turn, node)
+
+
+def _elect_if_ours(turn: Turn, node: Node) -> None:
+    """News of our own primary need not wait for the next tick."""
+    if node.is_failed and node.node_id == turn.state.myself.replica_of:
+        turn.must_elect = True
 
 
 def on_fail(turn: Turn, sender: Node, message: Fail) -> None:

@@ -14,7 +14,7 @@ Owns the timers of pings and the order in which a heartbeat is taken in. Rules:
 
 from typing import Final
 
-from . import election, epochs, failure
+from . import epochs, failure
 from .claims import on_claim, tell_newer_owners
 from .events import LateHeartbeat, LinkLoss
 from .handshake import expire_handshake, learn_own_address, update_address
@@ -191,9 +191,8 @@ def _learn_entry(turn: Turn, sender: Node, entry: GossipEntry) -> None:
     is_failing = bool(entry.flags & (NodeFlag.PFAIL | NodeFlag.FAIL))
     failure.on_report(turn, node, sender, is_failing=is_failing)
     if is_failing:
-        election.on_sibling_report(turn, sender, node)
         return
-    if node.ping_sent_at is None and not node.reports and entry.pong_received_s:
+    if node.ping_sent_at is None and entry.pong_received_s and not failure.is_reported(turn, node):
         pong_at = entry.pong_received_s * 1000 - state.wall_offset_ms
         if (node.pong_received_at or 0) < pong_at <= turn.now + CLOCK_TOLERANCE_MS:
             node.pong_received_at = min(pong_at, turn.now)

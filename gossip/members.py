@@ -8,6 +8,7 @@ takes its slots, its reports and its links along.
 from typing import Final
 
 from .events import LinkLoss, NodeForgotten, NodeLearned
+from .limits import SLOT_COUNT
 from .messages import GossipEntry, NodeFlag, NodeId
 from .state import Node
 from .storage import new_node_id
@@ -15,6 +16,9 @@ from .turn import Turn
 
 BAN_MS: Final = 60_000
 """Time for an operator to have all the other nodes forget it too."""
+
+MAX_NODES: Final = SLOT_COUNT
+"""More nodes than slots never make sense, and peers can make nodes up."""
 
 _LEARNED_FLAGS: Final = NodeFlag.PRIMARY | NodeFlag.REPLICA | NodeFlag.NOFAILOVER
 
@@ -61,7 +65,7 @@ def learn_node(turn: Turn, entry: GossipEntry, by: Node) -> None:
     """Adds a node on the word of a member, under the id that the member gives."""
     if entry.flags & (NodeFlag.NOADDR | NodeFlag.HANDSHAKE) or not entry.ip:
         return
-    if is_banned(turn, entry.node_id):
+    if is_banned(turn, entry.node_id) or len(turn.state.nodes) >= MAX_NODES:
         return
     flags = entry.flags & _LEARNED_FLAGS
     if not flags & NodeFlag.REPLICA:

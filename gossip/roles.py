@@ -17,6 +17,7 @@ def become_primary(turn: Turn, reason: RoleReason) -> None:
     """Turns us into a primary; the slots are the caller's business."""
     myself = turn.state.myself
     set_replica_of(turn, myself, None)
+    turn.state.replicating_from = None
     end_manual_failover(turn, ManualEnd.DONE)
     if reason is not RoleReason.ELECTED:
         end_election(turn, ElectionEnd.ROLE_CHANGED)
@@ -40,6 +41,7 @@ def become_replica(turn: Turn, primary: Node, reason: RoleReason) -> None:
     turn.replicate_from(primary)
     turn.tell(BecameReplica(primary.node_id, reason))
     turn.changed(sync=True)
+    turn.must_announce = True
 
 
 def leave_sub_replication(turn: Turn) -> None:

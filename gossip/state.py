@@ -154,14 +154,11 @@ class Election:
     rank: int
     failed_rank: int
     is_manual: bool
-    agreed: set[NodeId] = Factory(set)
-    """Siblings that called our primary failing after we were scheduled."""
     epoch: int | None = None
     """Set when the votes were asked for."""
     asked_at: int = 0
     votes: set[NodeId] = Factory(set)
     early_retries: int = 0
-    is_expired: bool = False
 
 
 @define(eq=False)
@@ -199,6 +196,8 @@ class ClusterState:
     is_ok: bool = False
     first_judged_at: int | None = None
     minority_at: int | None = None
+    replicating_from: NodeId | None = None
+    """Whom our node was last told to replicate from."""
     election: Election | None = None
     retry_at: int | None = None
     """No automatic election before this, after one that failed."""

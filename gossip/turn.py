@@ -57,6 +57,12 @@ class Turn:
     must_sync: bool = False
     must_judge: bool = False
     """The state of the cluster has to be judged anew before the step ends."""
+    must_elect: bool = False
+    """Our primary may have to be replaced: look before the step ends."""
+    is_unsaved: bool = False
+    """A bug that loses what should have been saved; see `Bugs.vote_before_sync`."""
+    must_announce: bool = False
+    """All members should hear at once how we are now."""
 
     # ---- what is wanted ----
 
@@ -80,9 +86,10 @@ class Turn:
 
     def outputs(self) -> Outputs:
         """All of it."""
+        must_save = self.must_save and not self.is_unsaved
         return Outputs(
-            save=stored_cluster(self.state) if self.must_save else None,
-            must_sync=self.must_save and self.must_sync,
+            save=stored_cluster(self.state) if must_save else None,
+            must_sync=must_save and self.must_sync,
             changes=tuple(self.changes),
             send=tuple(self.sends),
             links=tuple(self.links),
@@ -206,7 +213,9 @@ class Turn:
 
     def replicate_from(self, primary: Node) -> None:
         """Has our node replicate from a primary, if its address is known."""
+        self.state.replicating_from = None
         if primary.has_address:
+            self.state.replicating_from = primary.node_id
             self.change(BecomeReplica(primary.node_id, primary.ip, primary.port, primary.pport))
 
     def move_node(self, node: Node, ip: str, ports: tuple[int, int, int]) -> None:

@@ -1,8 +1,8 @@
 """What CLUSTER NODES, SLOTS, SHARDS, LINKS and INFO show, as plain values.
 
-Owns the texts and the fields of Redis 7.2; encoding them is the node's business. Rules: a view never
-changes anything; a mapping keeps the order of its fields; what depends on who asks (does the
-client use TLS, which name of a node does it prefer) is an argument.
+Owns the texts and the fields of Redis 7.2; encoding them is the node's business. Rules: a view
+never changes anything; a mapping keeps the order of its fields; what depends on who asks (does
+the client use TLS, which name of a node does it prefer) is an argument.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from .nodes_conf import flags_text
 from .outputs import Endpoint
 from .state import FAILING, ClusterState, Link, Node, bitmap_of
 
-View: TypeAlias = "int | str | None | list[View] | dict[str, View]"
+View: TypeAlias = "int | str | list[View] | dict[str, View] | None"
 
 MESSAGE_NAMES: Final = (
     "ping",

@@ -31,8 +31,8 @@ def on_request(turn: Turn, link: Link, candidate: Node, message: FailoverAuthReq
     state.last_vote_epoch = state.current_epoch
     if primary is not None:
         primary.voted_at, primary.voted_for = turn.now, candidate.node_id
-    if not bugs.vote_before_sync:
-        turn.save(sync=True)
+    turn.save(sync=True)
+    turn.is_unsaved = bugs.vote_before_sync
     turn.tell(VoteGranted(candidate.node_id, state.current_epoch))
     turn.send_on(link, FailoverAuthAck(turn.header()))
 

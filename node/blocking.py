@@ -170,12 +170,3 @@ class BlockedClients:
         for waiter in self.waiters():
             if waiter.is_write or not only_writes:
                 self._machine.unpark(waiter.session, reply)
-
-    def release_keys(self, is_lost: Callable[[bytes], bytes | None]) -> None:
-        """Slots moved away: `is_lost` gives the reply (-MOVED ...) for a key, or None."""
-        for waiter in self.waiters():
-            for _, key in waiter.places:
-                reply = is_lost(key)
-                if reply is not None:
-                    self._machine.unpark(waiter.session, reply)
-                    break

@@ -2,8 +2,8 @@
 
 A database is a list of plain dicts, one a slot, so that counting, listing, scanning, migrating and
 flushing a slot touch nothing else, and no dict ever grows so large that resizing it stalls the
-clients. Inside a cluster the slot is the CRC16 hash slot; outside it any cheap spread will do, and
-Python's own hash of the key is free because the dict needs it anyway.
+clients. The slot is the cluster's hash slot, outside a cluster too: one way for both, and CRC16 in C
+costs no more than Python's own hash.
 
 Values are stored bare: `bytes` (or `bytearray` once a command edited it in place) for strings, and
 the classes of `values/` for the collections. Lifetimes stand in dicts of their own, so that keys
@@ -12,6 +12,7 @@ without one pay nothing.
 Only commands and the expiry and eviction cycles change a database, always through these methods.
 """
 
+from binascii import crc_hqx
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -32,6 +33,7 @@ Value = Any
 T = TypeVar("T")
 
 _MASK: Final = SLOT_COUNT - 1
+_BRACE: Final = ord("{")
 
 
 def _nothing() -> None:
@@ -41,15 +43,20 @@ def _nothing() -> None:
 class Clock:
     """The time as the node sees it: set before each pass, constant in it."""
 
-    __slots__ = ("now_ms",)
+    __slots__ = ("monotonic_ms", "now_ms")
 
-    def __init__(self, now_ms: int = 0) -> None:
+    def __init__(self, now_ms: int = 0, monotonic_ms: int = 0) -> None:
         #: Unix time in milliseconds: lifetimes are wall-clock times.
         self.now_ms = now_ms
+        #: Milliseconds of a clock that nobody sets: the cluster brain lives by it.
+        self.monotonic_ms = monotonic_ms
 
 
 class Database:
-    """One numbered database outside a cluster; see `ClusterDatabase` for the other kind."""
+    """One numbered database; a cluster node has only number 0.
+
+    The slot of a key is computed in place where it is hot: a method call would cost as much again.
+    """
 
     __slots__ = (
         "access",
@@ -89,13 +96,13 @@ class Database:
 
     def slot_of(self, key: bytes) -> int:
         """The slot of a key."""
-        return hash(key) & _MASK
+        return key_slot(key)
 
     # --- reading ---------------------------------------------------------------------------
 
     def get(self, key: bytes) -> Value | None:
         """The living value of `key`, or None. Counts as a use, and as a hit or a miss."""
-        slot = hash(key) & _MASK
+        slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         value = self.slots[slot].get(key)
         if value is None:
             self.misses += 1
@@ -113,7 +120,10 @@ class Database:
         if self.volatile_count or self.access is not None:
             return [self.get(key) for key in keys]
         slots = self.slots
-        values = [slots[hash(key) & _MASK].get(key) for key in keys]
+        values = [
+            slots[crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)].get(key)
+            for key in keys
+        ]
         missed = values.count(None)
         self.misses += missed
         self.hits += len(values) - missed
@@ -129,7 +139,7 @@ class Database:
 
     def for_write(self, key: bytes) -> Value | None:
         """The living value of `key` for a command that will change it: no hit, no miss."""
-        slot = self.slot_of(key)
+        slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         value = self.slots[slot].get(key)
         if value is None or (self.volatile_count and self._is_dead(slot, key)):
             return None
@@ -141,7 +151,8 @@ class Database:
         """`get`, for commands that read strings."""
         if not self.volatile_count and self.access is None:
             # The common case, without a further call: GET lives here.
-            value = self.slots[hash(key) & _MASK].get(key)
+            slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
+            value = self.slots[slot].get(key)
             if type(value) is bytes:
                 self.hits += 1
                 return value
@@ -152,6 +163,11 @@ class Database:
 
     def string_for_write(self, key: bytes) -> bytes | bytearray | None:
         """`for_write`, for commands that edit strings."""
+        if not self.volatile_count and self.access is None:
+            slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
+            value = self.slots[slot].get(key)
+            if value is None or type(value) is bytes:
+                return value
         value = self.for_write(key)
         if value is None or type(value) is bytes or type(value) is bytearray:
             return value
@@ -179,7 +195,7 @@ class Database:
 
     def set(self, key: bytes, value: Value) -> None:
         """Store a value; an old one goes, and so does its lifetime."""
-        slot = self.slot_of(key)
+        slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         if self.meter is not None:
             self.meter.replace(key, self.slots[slot].get(key), value)
         self.slots[slot][key] = value
@@ -190,7 +206,7 @@ class Database:
 
     def put(self, key: bytes, value: Value) -> None:
         """Store a value under a key that keeps its lifetime, if it has one."""
-        slot = self.slot_of(key)
+        slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         if self.meter is not None:
             self.meter.replace(key, self.slots[slot].get(key), value)
         self.slots[slot][key] = value
@@ -240,6 +256,16 @@ class Database:
             self.volatile_count += 1
         lifetimes[key] = at_ms
 
+    def set_many(self, pairs: list[tuple[bytes, bytes]]) -> None:
+        """`set` for a whole pipeline of strings."""
+        if self.volatile_count or self.meter is not None or self.access is not None:
+            for key, value in pairs:
+                self.set(key, value)
+            return
+        slots = self.slots
+        for key, value in pairs:
+            slots[crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)][key] = value
+
     def persist(self, key: bytes) -> bool:
         """Take a key's lifetime away; False if it had none."""
         if self.volatile[self.slot_of(key)].pop(key, None) is None:
@@ -279,6 +305,10 @@ class Database:
     def keys_in_slot(self, slot: int) -> int:
         """How many keys one slot holds."""
         return len(self.slots[slot])
+
+    def keys_of_slot(self, slot: int, count: int) -> list[bytes]:
+        """At most `count` keys of one slot."""
+        return list(islice(self.slots[slot], count))
 
     def living_items(self) -> Iterator[tuple[bytes, Value]]:
         """Every living key with its value; the database must not change meanwhile."""
@@ -353,39 +383,6 @@ def _nth(values: dict[bytes, Value], position: int) -> bytes:
     return next(islice(values, position, None))
 
 
-class ClusterDatabase(Database):
-    """The one database of a cluster node: keys live in their hash slots."""
-
-    __slots__ = ()
-
-    def get_many(self, keys: list[bytes]) -> list[Value | None]:
-        """`get` for a whole pipeline."""
-        return [self.get(key) for key in keys]
-
-    def string(self, key: bytes) -> bytes | bytearray | None:
-        """`get`, for commands that read strings."""
-        value = self.get(key)
-        if value is None or type(value) is bytes or type(value) is bytearray:
-            return value
-        raise WRONG_TYPE
-
-    def slot_of(self, key: bytes) -> int:
-        """The hash slot of a key."""
-        return key_slot(key)
-
-    def get(self, key: bytes) -> Value | None:
-        """The living value of `key`, or None. Counts as a use, and as a hit or a miss."""
-        slot = key_slot(key)
-        value = self.slots[slot].get(key)
-        if value is None or (self.volatile_count and self._is_dead(slot, key)):
-            self.misses += 1
-            return None
-        self.hits += 1
-        if self.access is not None:
-            self.access.touch(slot, key)
-        return value
-
-
 class Keyspace:
     """All databases of one node."""
 
@@ -405,8 +402,7 @@ class Keyspace:
         """Database number `index`; made when somebody first asks for it."""
         database = self._databases.get(index)
         if database is None:
-            kind = ClusterDatabase if self.clustered else Database
-            database = kind(index, self.clock, self.effects)
+            database = Database(index, self.clock, self.effects)
             database.is_replica = self.is_replica
             database.on_expired = self._count_expired
             if self._new_access is not None:

@@ -41,6 +41,11 @@ class LazyFree:
         #: About how many elements wait to be freed.
         self.pending = 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything waits to be freed."""
+        return bool(self._garbage)
+
     def take_dicts(self, dicts: list[dict[bytes, Any]]) -> None:
         """Free many dicts of keys, such as the slots of a database."""
         filled = [keys for keys in dicts if keys]
@@ -77,8 +82,13 @@ class LazyFree:
         if not isinstance(item, (dict, list, set, deque)) or not item:
             _strip(item, garbage)
             return 1
-        garbage.append(item)
         count = min(len(item), _STEP)
+        self.pending = max(0, self.pending - count)
+        if count == len(item) and _ATOMS.issuperset(
+            map(type, item.values() if isinstance(item, dict) else item)
+        ):
+            return count  # Small enough, and nothing large in it: it goes now.
+        garbage.append(item)
         if isinstance(item, dict):
             for _ in range(count):
                 _, element = item.popitem()
@@ -92,7 +102,6 @@ class LazyFree:
                 element = item.pop()
                 if type(element) not in _ATOMS:
                     garbage.append(element)
-        self.pending = max(0, self.pending - count)
         return count
 
 
@@ -101,7 +110,7 @@ def _strip(item: object, garbage: list[object]) -> None:
     for kind in type(item).__mro__:
         names = kind.__dict__.get("__slots__", ())
         for name in (names,) if isinstance(names, str) else names:
-            element = getattr(item, name, None)
+            element = None if name.startswith("__") else getattr(item, name, None)
             if type(element) not in _ATOMS:
                 object.__delattr__(item, name)
                 garbage.append(element)

@@ -11,7 +11,7 @@ clients sent, and sends what comes back; everything between is here and below, a
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..slots.randomness import Generator
 from .accounts import Accounts
@@ -33,6 +33,10 @@ from .resp.stream import RequestStream
 from .session import ClientKind, Session, Wait
 from .settings import apply_settings
 from .slowlog import SlowLog
+from .values.limits import CollectionLimits
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 _JOIN: Final = b"".join
 #: A client that has not logged in and does not read its errors gets no more memory than this.
@@ -77,6 +81,8 @@ class Machine:
         self.evictor = Evictor(self.keyspace, rng)
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor(lambda: self.clock.now_ms // 1000)
+        #: The cluster side; None outside a cluster.
+        self.cluster: Cluster | None = None
         self.run_id = b"%040x" % rng.getrandbits(160)
         self.accounts = Accounts(config)
         self.watched_keys = WatchedKeys()
@@ -104,6 +110,8 @@ class Machine:
         #: Called on every tick, by features.
         self.on_tick: list[Callable[[], None]] = []
         self.memory = MemoryLimit(self)
+        #: When collections stop being compact; every value points to it.
+        self.limits = CollectionLimits()
         apply_settings(self)
 
     # --- clients

@@ -1,12 +1,26 @@
 """Which part of the node obeys which directive: the values at start, and every CONFIG SET after."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .eviction import Policy
 
 if TYPE_CHECKING:
     from .machine import Machine
+
+#: What `machine.limits` has under the names of directives.
+_COLLECTION_LIMITS: Final = (
+    "hash_max_listpack_entries",
+    "hash_max_listpack_value",
+    "list_max_listpack_size",
+    "set_max_intset_entries",
+    "set_max_listpack_entries",
+    "set_max_listpack_value",
+    "zset_max_listpack_entries",
+    "zset_max_listpack_value",
+    "stream_node_max_bytes",
+    "stream_node_max_entries",
+)
 
 
 def apply_settings(machine: "Machine") -> None:
@@ -36,6 +50,11 @@ def apply_settings(machine: "Machine") -> None:
         for session in machine.sessions.values():
             session.stream.set_bulk_max(config.proto_max_bulk_len)
 
+    def collection_limits() -> None:
+        limits = machine.limits
+        for name in _COLLECTION_LIMITS:
+            setattr(limits, name, getattr(config, name))
+
     for names, apply in (
         (("slowlog-log-slower-than", "slowlog-max-len"), slowlog),
         (("latency-monitor-threshold",), latency),
@@ -43,6 +62,7 @@ def apply_settings(machine: "Machine") -> None:
         (("maxmemory",), memory_limit),
         (("maxmemory-samples",), samples),
         (("proto-max-bulk-len",), bulk_length),
+        (tuple(name.replace("_", "-") for name in _COLLECTION_LIMITS), collection_limits),
     ):
         apply()
         for name in names:

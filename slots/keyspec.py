@@ -2,11 +2,25 @@
 
 A spec first finds where its keys begin (a fixed position, or behind a keyword) and from there which
 words are keys (a range with a step, or as many as a number says).
+
+Rules:
+* Position 0 is the command's name; a sub-command's name takes a position too.
+* `key_positions` is strict and serves COMMAND GETKEYS. The finders of `compile_key_finder` serve
+  routing and never raise: of a line whose keys cannot be told there are none, so it is served where
+  it is and the command itself finds the words to complain.
+* What no spec can say (SORT's STORE anywhere in the line, MIGRATE's empty key before KEYS) is found
+  by a function of the command's own, kept beside the spec with `found_by`; clients see the spec.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
-from attrs import frozen
+from attrs import evolve, field, frozen
+
+#: From a command line to the positions of keys.
+OwnFinder = Callable[[Sequence[bytes]], Sequence[int]]
+#: From a command line to its keys.
+KeyFinder = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 
 class InvalidKeySpecError(Exception):
@@ -68,6 +82,11 @@ class KeySpec:
     begin: BeginIndex | BeginKeyword | BeginUnknown
     find: FindRange | FindKeyNumber | FindUnknown
     notes: str = ""
+    own_finder: OwnFinder | None = field(default=None, eq=False, repr=False)
+
+    def has_flag(self, name: str) -> bool:
+        """Whether the spec has a flag, in any spelling."""
+        return name in self.flags or name.lower() in self.flags
 
 
 def one_key(position: int, *flags: str, notes: str = "") -> KeySpec:
@@ -99,7 +118,12 @@ def unknown_keys(*flags: str, notes: str = "") -> KeySpec:
     return KeySpec(flags, BeginUnknown(), FindUnknown(), notes)
 
 
-def _begin(spec: KeySpec, args: Sequence[bytes]) -> int | None:
+def found_by(spec: KeySpec, own_finder: OwnFinder) -> KeySpec:
+    """The spec as clients see it, with a function that finds the keys in truth."""
+    return evolve(spec, own_finder=own_finder)
+
+
+def _maybe_begin(spec: KeySpec, args: Sequence[bytes]) -> int | None:
     """Where the keys of a spec begin in a line; None if its keyword is absent."""
     begin = spec.begin
     if isinstance(begin, BeginIndex):
@@ -107,99 +131,151 @@ def _begin(spec: KeySpec, args: Sequence[bytes]) -> int | None:
     if isinstance(begin, BeginUnknown):
         return None
     count = len(args)
-    start = begin.start_from if begin.start_from > 0 else count + begin.start_from
-    end = count - 1 if begin.start_from > 0 else 1
-    step = 1 if start <= end else -1
+    if begin.start_from > 0:
+        places = range(begin.start_from, count - 1)
+    else:
+        # Backwards, and never down to the first word behind the name.
+        places = range(count + begin.start_from, 1, -1)
     keyword = begin.keyword.encode().upper()
-    for position in range(start, end + step, step):
-        if 1 <= position < count and args[position].upper() == keyword:
+    for position in places:
+        if position < count and args[position].upper() == keyword:
             return position + 1
     return None
 
 
-def _positions(spec: KeySpec, args: Sequence[bytes], begin: int) -> range:
-    """The positions of the keys of a spec that begins at `begin`."""
+def _positions(spec: KeySpec, args: Sequence[bytes], first: int) -> range:
+    """The positions of the keys of a spec that begins at `first`."""
     count = len(args)
     find = spec.find
     if isinstance(find, FindRange):
         if find.last_key >= 0:
-            last = begin + find.last_key
-        elif not find.limit:
-            last = count + find.last_key
+            last = first + find.last_key
+        elif find.limit:
+            last = first + (count - first) // find.limit + find.last_key
         else:
-            last = begin + (count - begin) // find.limit + find.last_key
-        return range(begin, last + 1, find.key_step)
-    if isinstance(find, FindUnknown):
-        return range(0)
-    number_at = begin + find.key_number_index
-    if number_at >= count:
+            last = count + find.last_key
+    elif isinstance(find, FindKeyNumber):
+        number_at = first + find.key_number_index
+        if number_at >= count:
+            raise InvalidKeySpecError
+        key_count = _key_count_untrusted(args[number_at])
+        first += find.first_key
+        if key_count == 0:
+            # EVAL script 0: well-formed, and without keys.
+            return range(0)
+        last = first + key_count - 1
+    else:
         raise InvalidKeySpecError
-    text = args[number_at]
-    if not text.isdigit() or len(text) > 9:
+    if last >= count or last < first:
         raise InvalidKeySpecError
-    first = begin + find.first_key
-    return range(first, first + int(text) * find.key_step, find.key_step)
+    return range(first, last + 1, find.key_step)
+
+
+def _key_count_untrusted(word: bytes) -> int:
+    # Nine digits: more keys than any line has words, and nothing that int() would sweat over.
+    if not word.isdigit() or len(word) > 9:
+        raise InvalidKeySpecError
+    return int(word)
+
+
+def _positions_of(spec: KeySpec, args: Sequence[bytes]) -> Sequence[int]:
+    if spec.own_finder is not None:
+        return spec.own_finder(args)
+    first = _maybe_begin(spec, args)
+    return () if first is None else _positions(spec, args, first)
 
 
 def key_positions(specs: Sequence[KeySpec], args: Sequence[bytes]) -> list[tuple[int, KeySpec]]:
-    """Every key of a command line with the spec that found it; raises InvalidKeySpecError."""
-    found: list[tuple[int, KeySpec]] = []
-    for spec in specs:
-        begin = _begin(spec, args)
-        if begin is None:
-            continue
-        positions = _positions(spec, args, begin)
-        if positions and (positions[0] >= len(args) or positions[-1] >= len(args)):
-            raise InvalidKeySpecError
-        found += [(position, spec) for position in positions]
-    return found
+    """Every key of a command line with the spec that found it; raises InvalidKeySpecError.
+
+    Words that only look like keys (`NOT_KEY`: shard channels) are no keys here, but they are
+    routed.
+    """
+    return [
+        (position, spec)
+        for spec in specs
+        if not spec.has_flag("NOT_KEY")
+        for position in _positions_of(spec, args)
+    ]
 
 
 def legacy_range(specs: Sequence[KeySpec]) -> tuple[int, int, int]:
-    """First key, last key and step as COMMAND INFO shows them for clients that know no specs."""
-    first, last, step = 0, 0, 0
-    previous_last = 0
+    """First key, last key and step as COMMAND INFO shows them for clients that know no specs.
+
+    One range stands as it is. Of several, those with step 1 that follow each other without a gap
+    are joined; the others cannot be told in three numbers.
+    """
+    if len(specs) == 1 and _is_plain_range(specs[0]):
+        first, last, step = _numbers(specs[0])
+        return first, last, step
+    joined: list[tuple[int, int]] = []
     for spec in specs:
-        begin, find = spec.begin, spec.find
-        if not isinstance(begin, BeginIndex) or not isinstance(find, FindRange):
+        if not _is_plain_range(spec):
             continue
-        if find.key_step != 1 and first:
-            continue
-        if first and begin.position != previous_last + 1:
-            # A gap between two groups cannot be told in three numbers.
-            continue
-        own_last = begin.position + find.last_key if find.last_key >= 0 else find.last_key
-        if not first:
-            first, step = begin.position, find.key_step
-        first = min(first, begin.position)
-        last = own_last if own_last < 0 or last < 0 else max(last, own_last)
-        previous_last = own_last if own_last >= 0 else 1 << 30
-    return first, last, step
+        first, last, step = _numbers(spec)
+        follows = not joined or joined[-1][1] == first - 1
+        if step == 1 and follows:
+            joined.append((first, last))
+    if not joined:
+        return 0, 0, 0
+    return joined[0][0], joined[-1][1], 1
 
 
 def has_movable_keys(specs: Sequence[KeySpec]) -> bool:
     """Whether clients must ask COMMAND GETKEYS because three numbers do not tell all keys."""
-    incomplete = any("INCOMPLETE" in spec.flags or "incomplete" in spec.flags for spec in specs)
-    return incomplete or any(
-        not isinstance(spec.begin, BeginIndex) or not isinstance(spec.find, FindRange)
-        for spec in specs
-    )
+    if any(spec.has_flag("INCOMPLETE") or not _is_plain_range(spec) for spec in specs):
+        return True
+    if len(specs) < 2:
+        return False
+    numbers = [_numbers(spec) for spec in specs]
+    has_steps = any(step != 1 for _, _, step in numbers)
+    return has_steps or any(before[1] != after[0] - 1 for before, after in pairwise(numbers))
 
 
-def compile_key_finder(
-    specs: Sequence[KeySpec],
-) -> Callable[[Sequence[bytes]], Sequence[bytes]]:
-    """A function from a command line to its keys, quick for the common shapes."""
+def _is_plain_range(spec: KeySpec) -> bool:
+    return isinstance(spec.begin, BeginIndex) and isinstance(spec.find, FindRange)
+
+
+def _numbers(spec: KeySpec) -> tuple[int, int, int]:
+    """First key, last key (negative: from the end) and step of a plain range."""
+    assert isinstance(spec.begin, BeginIndex)
+    assert isinstance(spec.find, FindRange)
+    first, last = spec.begin.position, spec.find.last_key
+    return first, last if last < 0 else first + last, spec.find.key_step
+
+
+def compile_key_finder(specs: Sequence[KeySpec]) -> KeyFinder:
+    """A function from a command line to what it is routed by, quick for the common shapes."""
     if len(specs) == 1:
-        begin, find = specs[0].begin, specs[0].find
-        if isinstance(begin, BeginIndex) and isinstance(find, FindRange) and not find.limit:
-            first = begin.position
-            if find.last_key == 0:
-                return lambda args: args[first : first + 1]
-            if find.last_key == -1 and find.key_step == 1:
-                return lambda args: args[first:]
+        simple = _maybe_simple_finder(specs[0])
+        if simple is not None:
+            return simple
 
     def find_keys(args: Sequence[bytes]) -> Sequence[bytes]:
-        return [args[position] for position, _ in key_positions(specs, args)]
+        found: list[bytes] = []
+        for spec in specs:
+            if spec.own_finder is None and isinstance(spec.find, FindUnknown):
+                continue
+            try:
+                found += [args[position] for position in _positions_of(spec, args)]
+            except InvalidKeySpecError:
+                return ()
+        return found
 
     return find_keys
+
+
+def _maybe_simple_finder(spec: KeySpec) -> KeyFinder | None:
+    """A slice of the line does for most commands."""
+    if spec.own_finder is not None or not _is_plain_range(spec):
+        return None
+    assert isinstance(spec.find, FindRange)
+    if spec.find.limit:
+        return None
+    first, last, step = _numbers(spec)
+    if first == 1 and last == 1:
+        return lambda args: args[1:2]
+    end = last + 1 or None
+    if step == 1:
+        return lambda args: args[first:end]
+    return lambda args: args[first:end:step]

@@ -7,6 +7,7 @@ FAMILIES = (
     "client",
     "transactions",
     "command_table",
+    "cluster",
     "keys",
     "key_expiry",
     "scan",

@@ -19,6 +19,7 @@ from ..values.bitstrings import (
     count_bits,
     find_bit,
     get_bit,
+    get_field,
     parse_bit_offset,
     parse_field_type,
     run_field_operations,
@@ -198,7 +199,9 @@ def bitop(session: Session, args: list[bytes]) -> bytes:
     since="3.2.0",
     arity=-2,
     flags="write denyoom",
-    keys=(one_key(1, "RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"),),
+    keys=(
+        one_key(1, "RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS", notes="`GET` alone only reads it"),
+    ),
     args=(
         "key [operation:oneof(GET encoding offset|write:block([OVERFLOW WRAP|SAT|FAIL] "
         "(SET encoding offset value:integer|INCRBY encoding offset increment:integer)))]..."
@@ -275,10 +278,8 @@ def _parse_field_operations(session: Session, args: list[bytes]) -> list[FieldOp
 
 
 def _read_fields(session: Session, key: bytes, operations: list[FieldOperation]) -> bytes:
-    value = session.db.string(key)
-    # Only reading, so nothing of the string changes; reading beyond its end is reading zeros.
-    numbers, _ = run_field_operations(bytearray(value or b""), operations)
-    return _numbers_reply(session, numbers)
+    value = session.db.string(key) or b""
+    return array([integer(get_field(value, each.offset, each.field)) for each in operations])
 
 
 def _numbers_reply(session: Session, numbers: list[int | None]) -> bytes:

@@ -71,7 +71,7 @@ def pfadd(session: Session, args: list[bytes]) -> bytes:
     since="2.8.9",
     arity=-2,
     flags="readonly",
-    keys=(key_range(1, "RW", "ACCESS"),),
+    keys=(key_range(1, "RW", "ACCESS", notes="The estimate is remembered in the value"),),
     args="key...",
     complexity="O(1) for one key, where the estimate is remembered; O(N) for N keys",
 )

@@ -232,7 +232,7 @@ def _database_number(session: Session, text: bytes) -> int:
         raise NOT_AN_INTEGER
     if not _INT_MIN <= index <= _INT_MAX:
         raise _NOT_AN_INT
-    if not 0 <= index < session.machine.config.databases:
+    if not 0 <= index < session.machine.keyspace.database_count:
         raise DB_OUT_OF_RANGE
     return index
 
@@ -297,12 +297,9 @@ def _copy_options(session: Session, args: list[bytes]) -> tuple[int, bool]:
 def copy(session: Session, args: list[bytes]) -> bytes:
     """Copies a key with its lifetime, unless the new name is taken or may be replaced."""
     index, replaces = _copy_options(session, args)
-    keyspace = session.machine.keyspace
-    if keyspace.clustered and index:
-        raise CommandError(b"ERR Copying to another database is not allowed in cluster mode")
     old, new = args[1], args[2]
     source = session.db
-    target = keyspace.database(index)
+    target = session.machine.keyspace.database(index)
     if source is target and old == new:
         raise SAME_OBJECT
     value = source.get(old)

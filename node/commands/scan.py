@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from ...slots.hashing import SLOT_COUNT, key_slot
 from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError
-from ..keyspace import ClusterDatabase, Database
+from ..keyspace import Database
 from ..registry import command
-from ..resp.encoder import EMPTY_ARRAY, array, bulk, bulk_array
+from ..resp.encoder import array, bulk, bulk_array
 from ..session import Session
 from ..values.glob import Matcher, compile_glob, matches_everything
 from ..values.kinds import type_name
@@ -39,19 +39,33 @@ _SPECIAL: Final = re.compile(rb"[*?\[\\]")
 # --- patterns that can match in one slot only ------------------------------------------------
 
 
-def maybe_only_slot(db: Database, pattern: bytes) -> int | None:
+def maybe_only_slot(pattern: bytes) -> int | None:
     """The slot of all keys that a pattern can match, if there is but one and it can be told."""
     special = _SPECIAL.search(pattern)
     if special is None:
-        return db.slot_of(pattern)
-    if not isinstance(db, ClusterDatabase):
-        return None
+        return key_slot(pattern)
     fixed = pattern[: special.start()]
     opening = fixed.find(b"{")
     # The whole tag must come before the first special character, and hold something.
     if opening < 0 or fixed.find(b"}", opening) <= opening + 1:
         return None
     return key_slot(fixed)
+
+
+def _slots_of(pattern: bytes) -> tuple[int, int]:
+    """The first slot that can hold a match, and the one behind the last."""
+    only_slot = maybe_only_slot(pattern)
+    return (0, SLOT_COUNT) if only_slot is None else (only_slot, only_slot + 1)
+
+
+def _filled_slots(db: Database, first: int, end: int) -> Iterator[int]:
+    """The slots that hold keys. Passing 16384 empty ones takes half a millisecond: no limit."""
+    slots = db.slots
+    for start in range(first, end, _SLOTS_AT_A_TIME):
+        piece = slots[start : min(start + _SLOTS_AT_A_TIME, end)]
+        for slot, values in enumerate(piece, start):
+            if values:
+                yield slot
 
 
 # --- KEYS and RANDOMKEY ----------------------------------------------------------------------
@@ -74,15 +88,12 @@ def keys(session: Session, args: list[bytes]) -> bytes:
     pattern = args[1]
     if matches_everything(pattern):
         return bulk_array([key for key, _ in db.living_items()])
-    only_slot = maybe_only_slot(db, pattern)
-    slots = range(SLOT_COUNT) if only_slot is None else range(only_slot, only_slot + 1)
+    first, end = _slots_of(pattern)
     matches = compile_glob(pattern)
     now_ms = db.clock.now_ms
     found: list[bytes] = []
-    for slot in slots:
+    for slot in _filled_slots(db, first, end):
         values = db.slots[slot]
-        if not values:
-            continue
         lifetimes = db.volatile[slot]
         if lifetimes:
             found += [
@@ -181,12 +192,23 @@ def parse_cursor(text: bytes) -> int:
 class _Filter:
     """What SCAN returns of the keys that it looks at."""
 
-    __slots__ = ("matches", "only_slot", "type_name")
+    __slots__ = ("end", "first", "matches", "type_name")
 
     def __init__(self) -> None:
         self.matches: Matcher | None = None
         self.type_name: bytes | None = None
-        self.only_slot: int | None = None
+        #: The slots that can hold a match.
+        self.first = 0
+        self.end = SLOT_COUNT
+
+    def match(self, pattern: bytes) -> None:
+        """Return only the keys that match; of several patterns, the last one counts."""
+        if matches_everything(pattern):
+            self.matches = None
+            self.first, self.end = 0, SLOT_COUNT
+        else:
+            self.matches = compile_glob(pattern)
+            self.first, self.end = _slots_of(pattern)
 
     def choose(self, db: Database, slot: int, candidates: list[bytes]) -> list[bytes]:
         """Those of some keys of one slot that are wanted and live; dead ones are removed."""
@@ -201,7 +223,7 @@ class _Filter:
         return candidates
 
 
-def _parse_scan(db: Database, args: list[bytes]) -> tuple[int, _Filter]:
+def _parse_scan(args: list[bytes]) -> tuple[int, _Filter]:
     count = _DEFAULT_COUNT
     chosen = _Filter()
     for position in range(2, len(args), 2):
@@ -217,9 +239,7 @@ def _parse_scan(db: Database, args: list[bytes]) -> tuple[int, _Filter]:
                 raise SYNTAX
             count = number
         elif option == b"MATCH":
-            is_all = matches_everything(value)
-            chosen.matches = None if is_all else compile_glob(value)
-            chosen.only_slot = None if is_all else maybe_only_slot(db, value)
+            chosen.match(value)
         elif option == b"TYPE":
             chosen.type_name = value.lower()
         else:
@@ -233,15 +253,12 @@ def scan_database(
     """Look at about `count` keys from a cursor on: the next cursor (0: done), what is wanted."""
     slot = cursor & _SLOT_MASK
     threshold = cursor >> _SLOT_BITS
-    end = SLOT_COUNT
-    if wanted.only_slot is not None:
-        end = wanted.only_slot + 1
-        if slot < wanted.only_slot:
-            slot, threshold = wanted.only_slot, 0
+    if slot < wanted.first:
+        slot, threshold = wanted.first, 0
     found: list[bytes] = []
     left = count
     first = slot
-    for slot in _filled_slots(db, first, end):
+    for slot in _filled_slots(db, first, wanted.end):
         if left <= 0:
             return slot, found
         if slot != first:
@@ -258,16 +275,6 @@ def scan_database(
     return 0, found
 
 
-def _filled_slots(db: Database, first: int, end: int) -> Iterator[int]:
-    """The slots that hold keys. Passing 16384 empty ones takes half a millisecond: no limit."""
-    slots = db.slots
-    for start in range(first, end, _SLOTS_AT_A_TIME):
-        piece = slots[start : min(start + _SLOTS_AT_A_TIME, end)]
-        for slot, values in enumerate(piece, start):
-            if values:
-                yield slot
-
-
 @command(
     "SCAN",
     group="generic",
@@ -282,6 +289,6 @@ def scan(session: Session, args: list[bytes]) -> bytes:
     """Returns some of the keys, and the cursor with which to ask for more."""
     db = session.db
     cursor = parse_cursor(args[1])
-    count, wanted = _parse_scan(db, args)
+    count, wanted = _parse_scan(args)
     following, found = scan_database(session.machine, db, cursor, count, wanted)
-    return array([bulk(b"%d" % following), bulk_array(found) if found else EMPTY_ARRAY])
+    return array([bulk(b"%d" % following), bulk_array(found)])

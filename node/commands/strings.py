@@ -10,7 +10,7 @@ since the moment at which it hears of the command is not the moment at which the
 from typing import Final
 
 from ...slots.keyspec import key_range, one_key
-from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong_arity
+from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError, wrong_arity
 from ..registry import command
 from ..resp.encoder import BULK_PREFIXES, CRLF, OK, ONE, ZERO, bulk
 from ..session import Session
@@ -43,6 +43,28 @@ def lifetime_end_ms(amount: bytes, unit: bytes, now_ms: int, name: bytes) -> int
 # --- one key -------------------------------------------------------------------------------------
 
 
+def _get_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of GETs in one go."""
+    try:
+        keys = [key for _, key in requests]
+        b"".join(keys)  # raises unless all of them are bulk strings
+    except (ValueError, TypeError):
+        return None
+    null = session.encoder.null
+    parts: list[bytes | bytearray] = []
+    for value in session.db.get_many(keys):
+        if type(value) is bytes or type(value) is bytearray:
+            length = len(value)
+            prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
+            parts += (prefix, value, CRLF)
+        elif value is None:
+            parts.append(null)
+        else:
+            session.machine.gate.count_error(WRONG_TYPE)
+            parts.append(WRONG_TYPE.encoded())
+    return b"".join(parts)
+
+
 @command(
     "GET",
     group="string",
@@ -51,6 +73,7 @@ def lifetime_end_ms(amount: bytes, unit: bytes, now_ms: int, name: bytes) -> int
     flags="readonly fast",
     keys=(one_key(1, "RO", "ACCESS"),),
     args="key",
+    batch=_get_many,
 )
 def get(session: Session, args: list[bytes]) -> bytes:
     """Returns the string under a key."""
@@ -63,18 +86,37 @@ def get(session: Session, args: list[bytes]) -> bytes:
     return bulk(value)
 
 
+def _set_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of plain SETs in one go."""
+    for args in requests:
+        # All are looked at before the first is carried out: see `BatchFunction`.
+        if len(args) != 3 or not type(args[1]) is type(args[2]) is bytes:
+            return None
+    db = session.db
+    store, changed = db.set, db.changed
+    for _, key, value in requests:
+        store(key, value)
+        changed(key, "$", b"set")
+    return OK * len(requests)
+
+
 @command(
     "SET",
     group="string",
     since="1.0.0",
     arity=-3,
     flags="write denyoom",
-    keys=(one_key(1, "RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"),),
+    keys=(
+        one_key(
+            1, "RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS", notes="Only `GET` and `IFEQ` read it"
+        ),
+    ),
     args=(
         "key value [condition:oneof(IFEQ comparison-value|NX|XX)] [GET] "
         "[expiration:oneof(EX seconds|PX milliseconds|EXAT unix-time-seconds|"
         "PXAT unix-time-milliseconds|KEEPTTL)]"
     ),
+    batch=_set_many,
 )
 def set_(session: Session, args: list[bytes]) -> bytes:
     """Stores a string under a key, whatever was there before."""
@@ -285,7 +327,7 @@ def delifeq(session: Session, args: list[bytes]) -> bytes:
     since="6.2.0",
     arity=-2,
     flags="write fast",
-    keys=(one_key(1, "RW", "ACCESS", "UPDATE"),),
+    keys=(one_key(1, "RW", "ACCESS", "UPDATE", notes="Its lifetime is what changes"),),
     args=(
         "key [expiration:oneof(EX seconds|PX milliseconds|EXAT unix-time-seconds|"
         "PXAT unix-time-milliseconds|PERSIST)]"

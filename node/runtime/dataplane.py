@@ -11,7 +11,7 @@ of trio's scheduler.
 import contextlib
 import socket
 from collections.abc import Callable
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 from typing import Final
 
 import trio
@@ -104,7 +104,9 @@ class DataPlane:
     def serve(self, events: list[tuple[int, int]]) -> None:
         """One pass over ready sockets."""
         machine = self.machine
-        machine.clock.now_ms = int(time() * 1000)
+        clock = machine.clock
+        clock.now_ms = int(time() * 1000)
+        clock.monotonic_ms = int(monotonic() * 1000)
         connections = self.connections
         receive = machine.receive
         for descriptor, mask in events:

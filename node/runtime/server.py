@@ -6,14 +6,17 @@ import signal
 import socket
 from functools import partial
 from random import SystemRandom
-from time import perf_counter, perf_counter_ns, time
+from time import monotonic, perf_counter, perf_counter_ns, time
 from typing import Final
 
 import trio
 
+from ...gossip.core import TICK_MS
+from ..cluster import Cluster, bus_port
 from ..config import Config
 from ..machine import Machine
 from ..version import REDIS_VERSION
+from .bus import Bus
 from .dataplane import DataPlane
 from .garbage import collect_young_garbage
 from .listeners import (
@@ -24,9 +27,11 @@ from .listeners import (
     tune_client,
 )
 from .log import RedisLog
+from .nodes_file import NodesFile, NodesFileError
 
 #: Descriptors that are not clients: listeners, files, the bus.
 _RESERVED_DESCRIPTORS: Final = 32
+_PORT_MAX: Final = 65_535
 
 #: The longest that active expiry may hold up the clients at a time.
 _EXPIRY_PIECE_S: Final = 0.01
@@ -52,6 +57,8 @@ class Server:
             config, log, SystemRandom(), perf_counter_ns, now_ms=int(time() * 1000)
         )
         self.plane = DataPlane(self.machine)
+        self.bus: Bus | None = None
+        self._bus_listeners: list[socket.socket] = []
         self.listeners: list[socket.socket] = []
         self._unix_listener: socket.socket | None = None
         self._stop = trio.Event()
@@ -76,6 +83,37 @@ class Server:
             self.listeners.append(self._unix_listener)
         if not self.listeners:
             raise CannotListenError("Configured to not listen anywhere, exiting.")
+        if config.cluster_enabled:
+            self._join_cluster()
+
+    def _join_cluster(self) -> None:
+        """Read nodes.conf, bind the bus port, and wake the brain; raises CannotListenError."""
+        port = bus_port(self.machine)
+        if port > _PORT_MAX:
+            raise CannotListenError(
+                f"Redis port number too high for cluster mode: the bus would need port {port}. Use "
+                f"a port below {_PORT_MAX - 9_999}, or set cluster-port.",
+            )
+        nodes_file = NodesFile(self.config.cluster_config_file)
+        try:
+            stored = nodes_file.load()
+            self.bus = Bus(self.machine, self.log, nodes_file)
+            self.machine.clock.monotonic_ms = int(monotonic() * 1000)
+            if stored is None:
+                self.log.notice("No cluster configuration found, I'm a new node")
+            cluster = Cluster(self.machine, self.bus, stored)
+        except NodesFileError as failure:
+            raise CannotListenError(str(failure)) from None
+        except OSError as failure:
+            raise CannotListenError(
+                f"Could not save the cluster config file: {failure.strerror}"
+            ) from None
+        self.bus.cluster = cluster
+        self.machine.cluster = cluster
+        self.log.notice(f"Node configuration loaded, I'm {cluster.core.node_id}")
+        self._bus_listeners = open_tcp_listeners(self.config, port, self.log)
+        for listener in self._bus_listeners:
+            listener.setblocking(False)
 
     def _admit(self, client: socket.socket) -> str | None:
         """Why a client cannot be served; None lets it in."""
@@ -95,6 +133,9 @@ class Server:
             for listener in self.listeners:
                 self.plane.listen(listener, self._admit)
             nursery.start_soon(self.plane.run)
+            if self.bus is not None:
+                nursery.start_soon(self.bus.run, self._bus_listeners)
+                nursery.start_soon(self._tick_cluster)
             nursery.start_soon(self._tick)
             self._announce_ready()
             await self._stop.wait()
@@ -149,11 +190,26 @@ class Server:
             if deadline_ms is not None:
                 pause_s = min(pause_s, max(0.001, deadline_ms / 1000 - time()))
             await trio.sleep(pause_s)
-            machine.clock.now_ms = int(time() * 1000)
+            self._set_clock()
             ends = perf_counter() + min(0.25 / max(1, self.config.hz), _EXPIRY_PIECE_S)
             machine.tick(partial(_is_past, ends))
             self.plane.flush_awake()
             collect_young_garbage()
+
+    async def _tick_cluster(self) -> None:
+        """The brain's own timer."""
+        cluster = self.machine.cluster
+        assert cluster is not None
+        while True:
+            await trio.sleep(TICK_MS / 1000)
+            self._set_clock()
+            cluster.tick()
+            self.plane.flush_awake()
+
+    def _set_clock(self) -> None:
+        clock = self.machine.clock
+        clock.now_ms = int(time() * 1000)
+        clock.monotonic_ms = int(monotonic() * 1000)
 
     def _raise_descriptor_limit(self) -> None:
         """Make room for `maxclients` sockets, or lower `maxclients` to the room there is."""

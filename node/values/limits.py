@@ -1,8 +1,8 @@
 """When a collection stops being "compact": the sizes at which OBJECT ENCODING changes its answer.
 
-The classes here store everything in Python's own structures whatever the encoding is called; yet clients
-can see the name, so each value remembers it as Redis would have it. One `CollectionLimits` belongs to
-a node: every value points to it, and CONFIG SET changes it for all of them at once.
+The classes here store everything in Python's own structures whatever the encoding is called; yet
+clients can see the name, so each value remembers it as Redis would have it. One `CollectionLimits`
+belongs to a node: every value points to it, and CONFIG SET changes it for all of them at once.
 """
 
 from typing import Final

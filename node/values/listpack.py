@@ -11,6 +11,7 @@ from .numbers import parse_integer
 LISTPACK_OVERHEAD: Final = 7
 #: The longest text that can be a 64-bit integer: such texts are stored as integers.
 _LONGEST_INTEGER: Final = 20
+_NINE: Final = 0x39
 _INTEGER_LIMITS: Final = ((1 << 12, 3), (1 << 15, 4), (1 << 23, 5), (1 << 31, 6), (1 << 63, 10))
 
 
@@ -28,6 +29,8 @@ def entry_size(text: bytes) -> int:
     """What an element takes in a listpack."""
     length = len(text)
     if length <= _LONGEST_INTEGER:
+        if length and text[0] > _NINE:
+            return length + 2
         if length <= 2 and text.isdigit() and (length == 1 or text[0] != 0x30):
             return 2
         value = parse_integer(text)

@@ -1,8 +1,10 @@
 """The order of a sorted set: by score, then by member.
 
-`ScoreOrder` keeps scores and members in parallel lists cut into chunks, so that a range is a list slice and
-nothing is wrapped: 16 bytes a member beside the dict. The chunk of a score is found by bisecting the
-chunks' last scores, the rank of a place by adding up chunk lengths in blocks of 32 chunks.
+`ScoreOrder` keeps the members in lists and their scores in arrays beside them, cut into chunks, so
+that a range is a slice and nothing is wrapped: 17 bytes a member beside the dict. The chunk of a
+score is found by bisecting the chunks' last scores, the rank of a place by adding up the lengths
+of chunks, in blocks of 32. Lists of scores instead of arrays made everything 30 to 40 percent
+slower: bisecting them visits float objects all over the memory.
 """
 
 from array import array
@@ -80,7 +82,7 @@ class ScoreOrder:
         return chunk, rank
 
     def _chunk_for(self, score: float, member: bytes) -> int:
-        """The first chunk that ends with this member or a later one; their number if there is none."""
+        """The first chunk that ends with this member or a later one; one too many for none."""
         last_scores = self._last_scores
         chunk = bisect_left(last_scores, score)
         if chunk < len(last_scores) and last_scores[chunk] == score:

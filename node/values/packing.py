@@ -1,8 +1,8 @@
 """Many short bytes objects in one: how lists and streams keep what lies still.
 
-A bytes object of 16 bytes takes 72 with its place in a list, and 17 as a part of one long text. Parts are
-joined with a byte that occurs in none of them, and behind such a byte, so that the text tells its
-own separator: packing is `join`, unpacking `split`, both C loops of 10 to 40 ns a part.
+A bytes object of 16 bytes takes 72 with its place in a list, and 17 as a part of one long text.
+Parts are joined with a byte that occurs in none of them, and behind such a byte, so that the text
+tells its own separator: packing is `join`, unpacking `split`, both C loops of 10 to 40 ns a part.
 """
 
 from typing import Final

@@ -1,14 +1,16 @@
 """Sets: a Python set that knows what Redis would call its encoding.
 
-Read it as the set it is (`in`, `len`, `&`, `|`, `-`: C loops, 20 to 60 ns a member; they give plain sets, which
-`from_members` turns into values); change it through `insert` and `take` alone, which keep the encoding and
-the index in step.
+Read it as the set it is (`in`, `len`, and `&`, `|`, `-`, which are C loops and give plain sets, to
+be made values by `from_members`); change it through `insert` and `take` alone, which keep the
+encoding and the index in step.
 
-Measured: 97 bytes a 16-byte member in a set of 300000 (redis-server: 85), 11 more once SSCAN or a random pick
-asked for the index; `insert` 0.25 us, `take` 0.25 us, a random member 0.9 us. Python's own `set.pop` is no
-random pick, and walking to a random place costs 3 ms in a million. An intset in Redis is a sorted
-array of 2 to 8 bytes a member; here integers stay bytes, 60 to 80 bytes each, because members go out as text
-and an array would cost 0.5 us a lookup; it ends at `set-max-intset-entries` anyway.
+Measured, with 16-byte members: 92 bytes each in a set of 300000 (redis-server: 85), 110 once SSCAN
+or a random pick asked for the index, 174 in sets of 20 (redis-server 7.0: 90) because Python's
+sets grow fourfold; `insert` 0.2 us, `take` 0.2 us (0.7 with the index), a random member 1 us.
+
+An intset in Redis is a sorted array of 2 to 8 bytes a member; here a member stays text and takes
+87 bytes in a set of 200. An array of integers would have to print and parse them at each use and
+could not be intersected; and it ends at `set-max-intset-entries` anyway.
 """
 
 from collections.abc import Collection, Iterable
@@ -18,7 +20,14 @@ from typing import Final
 from ..memory import bytes_size
 from .limits import DEFAULT_LIMITS, CollectionLimits
 from .numbers import parse_integer
-from .scancursor import Chooser, Indexed, MemberIndex
+from .scancursor import (
+    CHECK_MASK,
+    GC_HEADER_BYTES,
+    INDEX_ENTRY_BYTES,
+    Chooser,
+    Indexed,
+    MemberIndex,
+)
 
 INTSET: Final = b"intset"
 LISTPACK: Final = b"listpack"
@@ -26,8 +35,6 @@ HASHTABLE: Final = b"hashtable"
 
 #: Redis refuses larger intsets whatever the directive says.
 _LARGEST_INTSET: Final = 1 << 30
-_EMPTY_BYTES: Final = 264
-_ENTRY_BYTES: Final = 40
 
 
 class SetValue(set[bytes], Indexed):
@@ -45,7 +52,7 @@ class SetValue(set[bytes], Indexed):
     def from_members(
         cls, members: Iterable[bytes], limits: CollectionLimits = DEFAULT_LIMITS
     ) -> "SetValue":
-        """A value with the encoding that Redis gives a finished result (SUNIONSTORE and its kin)."""
+        """A value with the encoding that Redis gives a finished result, as SUNIONSTORE's."""
         value = cls(limits)
         set.update(value, members)
         value.settle_encoding()
@@ -74,7 +81,7 @@ class SetValue(set[bytes], Indexed):
         return self.encoding is not HASHTABLE
 
     def expect(self, count: int, first: bytes) -> None:
-        """Before a command adds `count` members, `first` ahead: 7.2 chooses the encoding by that."""
+        """Before a command adds `count` members, `first` ahead: 7.2 decides by that."""
         limits = self.limits
         if not limits.has_listpack_sets:
             return
@@ -129,7 +136,14 @@ class SetValue(set[bytes], Indexed):
         self.remove(member)
         if self._index is not None:
             self._note_change(member, False)
+        if not len(self) & CHECK_MASK:
+            self._give_back_room()
         return True
+
+    def _rebuild(self) -> None:
+        kept = set(self)
+        self.clear()
+        self.update(kept)
 
     def pop_random(self, count: int, rng: Chooser) -> list[bytes]:
         """Remove `count` random members (all, if there are fewer) and return them."""
@@ -144,6 +158,7 @@ class SetValue(set[bytes], Indexed):
         elif self._index is None or len(chosen) * 3 > len(self):
             self.difference_update(chosen)
             self._index = None
+            self._give_back_room()
         else:
             for member in chosen:
                 self.take(member)
@@ -163,11 +178,14 @@ class SetValue(set[bytes], Indexed):
     def estimate_bytes(self, samples: int) -> int:
         """About how many bytes this takes, judged by `samples` members (0: all)."""
         size = len(self)
+        total = GC_HEADER_BYTES + self.__sizeof__()
         if not size:
-            return _EMPTY_BYTES
+            return total
         looked_at = min(samples, size) if samples > 0 else size
         seen = sum(bytes_size(len(member)) for member in islice(self, looked_at))
-        return _EMPTY_BYTES + size * _ENTRY_BYTES + seen * size // looked_at
+        if self._index is not None:
+            total += size * INDEX_ENTRY_BYTES
+        return total + seen * size // looked_at
 
 
 def intersection(sets: Collection[SetValue]) -> set[bytes]:

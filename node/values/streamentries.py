@@ -1,14 +1,14 @@
 """The entries of a stream: nodes of about 100, each with its IDs in arrays and its texts packed.
 
-Where a node ends is visible to clients: "MAXLEN ~" removes whole nodes, so nodes end exactly where those of
-Redis do, by the number of entries (deleted ones count) and by the bytes of their listpack, which
-are computed though no listpack exists. Only the last node grows; the ones before it are packed.
+Where a node ends is visible to clients: "MAXLEN ~" removes whole nodes. So nodes end exactly where
+those of Redis do, by the number of entries (deleted ones count) and by the bytes of their listpack,
+which are computed though no listpack exists. Only the last node grows; those before it are packed.
 """
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
+from itertools import chain, cycle, pairwise, repeat
 from typing import Final
 
 from ..memory import bytes_size
@@ -85,28 +85,27 @@ class StreamNode:
         milliseconds, sequence = entry_id
         names = self._fields
         if len(fields) == 2 * len(names) and fields[::2] == names:
-            # The names that many entries share are kept once.
-            fields = tuple(chain.from_iterable(zip(names, fields[1::2], strict=True)))
+            # Flags, the length of the entry, and its values.
             size = 4 + sum(map(entry_size, fields[1::2]))
             if len(names) > 124:
                 size += integer_entry_size(len(names) + 3) - 2
         else:
-            pieces = len(fields) + 4
-            size = 2 + integer_entry_size(len(fields) // 2) + integer_entry_size(pieces)
+            size = 2 + integer_entry_size(len(fields) // 2) + integer_entry_size(len(fields) + 4)
             size += sum(map(entry_size, fields))
         size += integer_entry_size(milliseconds - self.first_id[0])
         size += integer_entry_size(sequence - self.first_id[1])
-        before = self._count_bytes()
         texts.append(fields)
         self._milliseconds.append(milliseconds)
         self._sequences.append(sequence)
-        if len(texts) > 1:
-            size += self._count_bytes() - before
+        count = len(texts)
+        if count > 127:
+            # The counter in the master entry grows, too.
+            size += integer_entry_size(count) - integer_entry_size(count - 1)
         self.listpack_bytes += size
         self.last_id = entry_id
 
     def _count_bytes(self) -> int:
-        """What the two counters at the front of the listpack take."""
+        """What the two counters in the master entry take."""
         return integer_entry_size(len(self._milliseconds)) + integer_entry_size(self.deleted)
 
     # --- packing -----------------------------------------------------------------------------
@@ -126,6 +125,9 @@ class StreamNode:
             self._widths = array("L", map(len, texts))
         if packed is None:
             self._widths = None
+            self._texts = [
+                tuple(map(_share_names, cycle((True, False)), fields)) for fields in texts
+            ]
         else:
             self._texts = packed
             # Growing leaves room behind; a copy has none.
@@ -157,15 +159,8 @@ class StreamNode:
             return [tuple(next(ends) for _ in range(width)) for width in widths]
         names = self._fields
         count = len(names)
-        if count == 1:
-            name = names[0]
-            return [(name, value) for value in parts]
-        flat = [*chain.from_iterable(zip(names, names, strict=True))]
-        entries = []
-        for start in range(0, len(parts), count):
-            flat[1::2] = parts[start : start + count]
-            entries.append(tuple(flat))
-        return entries
+        columns = ((repeat(name), parts[place::count]) for place, name in enumerate(names))
+        return list(zip(*chain.from_iterable(columns), strict=False))
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -186,7 +181,7 @@ class StreamNode:
         return self._milliseconds[place], self._sequences[place]
 
     def entries(self, start: int, stop: int, fields: list[Fields]) -> list[Entry]:
-        """The entries of a range of places; `fields` are `all_fields`, which the caller may keep."""
+        """The entries of a range of places; `fields` are those of `all_fields`."""
         ids = zip(self._milliseconds[start:stop], self._sequences[start:stop], strict=True)
         return list(zip(ids, fields[start:stop], strict=True))
 
@@ -230,8 +225,8 @@ class StreamNode:
 def radix_tree_nodes(ids: Sequence[StreamId]) -> int:
     """How many nodes Redis' radix tree has for such ascending keys of 16 bytes.
 
-    Each key ends in a leaf; keys part at branching nodes; and where at least one more byte follows on
-    the way down, a node of its own holds those bytes.
+    Each key ends in a leaf; keys part at branching nodes; and where at least one more byte
+    follows on the way down, a node of its own holds those bytes.
     """
     if not ids:
         return 1
@@ -239,7 +234,7 @@ def radix_tree_nodes(ids: Sequence[StreamId]) -> int:
         milliseconds.to_bytes(8, "big") + sequence.to_bytes(8, "big")
         for milliseconds, sequence in ids
     ]
-    shared = [_shared_length(first, second) for first, second in _neighbours(keys)]
+    shared = [_shared_length(first, second) for first, second in pairwise(keys)]
     # The depths of the branching nodes on the path to the current key, the innermost last.
     path: list[int] = []
     nodes = len(keys) + (1 if not shared or min(shared) > 0 else 0)
@@ -257,8 +252,8 @@ def radix_tree_nodes(ids: Sequence[StreamId]) -> int:
     return nodes
 
 
-def _neighbours(keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    return zip(keys[:-1], keys[1:], strict=True)
+def _share_names(is_name: bool, text: bytes) -> bytes:
+    return shared_name(text) if is_name else text
 
 
 def _shared_length(first: bytes, second: bytes) -> int:

@@ -26,7 +26,7 @@ class Pending:
 class PendingEntries:
     """Pending entries by ID.
 
-    A dict answers; a sorted list of IDs, in which acknowledged ones stay for a while, gives the order.
+    A dict answers; a sorted list of IDs, in which acknowledged ones stay for a while, orders.
     """
 
     __slots__ = ("_by_id", "_ids")
@@ -137,7 +137,7 @@ class ConsumerGroup:
         return [self.consumers[name] for name in sorted(self.consumers)]
 
     def deliver(self, entry_id: StreamId, consumer: Consumer, now_ms: int) -> Pending:
-        """`consumer` is given an entry for the first time: it is pending now, whoever had it before."""
+        """`consumer` gets an entry as a new one: it is pending now, whoever had it before."""
         pending = self.pending.get(entry_id)
         if pending is None:
             pending = Pending(consumer, now_ms)

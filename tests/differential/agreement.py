@@ -89,9 +89,9 @@ def scanned(command: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     return True
 
 
-#: A string is bare bytes in Clustrio, so the encoding it tells is computed from the bytes: right for
-#: what SET stored, and that is tested exactly, but `raw` after APPEND, or text of a number that
-#: INCRBYFLOAT wrote, leaves no trace.
+#: A string is bare bytes in Clustrio, so the encoding it tells is computed from the bytes: right
+#: for what SET stored, and that is tested exactly, but `raw` after APPEND, or a whole number that
+#: INCRBYFLOAT wrote as text, leaves no trace.
 STRING_ENCODINGS = frozenset({b"int", b"embstr", b"raw"})
 
 

@@ -30,6 +30,7 @@ class Rule:
     parts: tuple[Part, ...]
     agreement: Agreement
     weight: int
+    takes_damage: bool
 
     def draw(self, random: Random) -> Command:
         """Word the command, valid as far as the grammar goes."""
@@ -39,9 +40,18 @@ class Rule:
         return command
 
 
-def command(name: str, *parts: Part | str, agree: Agreement = exact, weight: int = 1) -> Rule:
-    """Declare one way to word a command; a subcommand is given as a literal part."""
-    return Rule(name.encode(), tuple(map(_as_part, parts)), agree, weight)
+def command(
+    name: str,
+    *parts: Part | str,
+    agree: Agreement = exact,
+    weight: int = 1,
+    takes_damage: bool = True,
+) -> Rule:
+    """Declare one way to word one command; a subcommand is given as a literal part.
+
+    A command that would ask too much of a server with other arguments than these takes no damage.
+    """
+    return Rule(name.encode(), tuple(map(_as_part, parts)), agree, weight, takes_damage)
 
 
 # --- combinators -----------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def draw_steps(rules: list[Rule], random: Random, count: int) -> list[Step]:
     for rule in random.choices(rules, [rule.weight for rule in rules], k=count):
         words = rule.draw(random)
         words[0] = vary_case(words[0], random)
-        if random.randrange(100) < DAMAGED_PERCENT:
+        if rule.takes_damage and random.randrange(100) < DAMAGED_PERCENT:
             words = damaged(words, random)
         steps.append(Step(words, rule.agreement))
     return steps

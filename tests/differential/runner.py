@@ -19,6 +19,8 @@ from .shrink import shrink
 BATCH_STEPS: Final = 100
 #: For the search for a shorter history; a slow search helps nobody.
 SHRINK_SECONDS: Final = 20.0
+#: Nobody mends more than this in one go.
+DIFFERENCES_MAX: Final = 6
 _LOST: Final = (CLOSED, SILENT)
 
 
@@ -30,6 +32,16 @@ class Difference:
     what: str
     ours: str
     theirs: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How much there is to read: commands, then their arguments."""
+        return len(self.history), sum(len(step.command) for step in self.history)
+
+    @property
+    def command_name(self) -> bytes:
+        """The command after which the servers differ."""
+        return self.history[-1].command[0].upper()
 
     def describe(self) -> str:
         """Tell it to a person who wants to type it in."""
@@ -116,12 +128,35 @@ class Pair:
         def differs(steps: Sequence[Step]) -> bool:
             nonlocal best
             difference = self.play(steps, protocol)
-            if difference is not None and len(difference.history) <= len(best.history):
+            if difference is not None and difference.size <= best.size:
                 best = difference
             return difference is not None
 
-        shrink(found.history, differs, lambda: time.monotonic() > ends_at_s)
+        def time_is_up() -> bool:
+            return time.monotonic() > ends_at_s
+
+        shrink(found.history, differs, time_is_up)
+        for position in range(len(best.history) - 1, -1, -1):
+            _shrink_arguments(best.history, position, differs, time_is_up)
         return best
+
+
+def _shrink_arguments(
+    history: Sequence[Step],
+    position: int,
+    differs: Callable[[Sequence[Step]], bool],
+    time_is_up: Callable[[], bool],
+) -> None:
+    """Take arguments away from one command of a history, as long as it still differs."""
+    if position >= len(history):
+        return
+    step = history[position]
+
+    def differs_with(arguments: Sequence[bytes]) -> bool:
+        shorter = Step([step.command[0], *arguments], step.agreement)
+        return differs([*history[:position], shorter, *history[position + 1 :]])
+
+    shrink(step.command[1:], differs_with, time_is_up)
 
 
 def agrees(step: Step, ours: Reply, theirs: Reply) -> bool:
@@ -135,16 +170,24 @@ def agrees(step: Step, ours: Reply, theirs: Reply) -> bool:
 Draw = Callable[[int], list[Step]]
 
 
-def explore(pair: Pair, draw: Draw, count: int, episode_steps: int = 500) -> Difference | None:
-    """Play episodes until `count` steps are done; the first difference, made short."""
+def explore(pair: Pair, draw: Draw, count: int, episode_steps: int = 500) -> list[Difference]:
+    """Play episodes until `count` steps are done; what differs, once for each command, made short.
+
+    After a first difference the rest of the run goes on for a while, for who mends one difference
+    wants to know of the next one too.
+    """
+    found: dict[bytes, Difference] = {}
+    ends_at_s = float("inf")
     played = 0
     episode = 0
-    while played < count:
+    while played < count and len(found) < DIFFERENCES_MAX and time.monotonic() < ends_at_s:
         steps = draw(min(episode_steps, count - played))
         protocol = 3 if episode % 2 else 2
         difference = pair.play(steps, protocol)
-        if difference is not None:
-            return pair.shortest(difference, protocol)
+        if difference is not None and difference.command_name not in found:
+            shortest = pair.shortest(difference, protocol)
+            found[difference.command_name] = found[shortest.command_name] = shortest
+            ends_at_s = min(ends_at_s, time.monotonic() + SHRINK_SECONDS)
         played += len(steps)
         episode += 1
-    return None
+    return list({id(difference): difference for difference in found.values()}.values())

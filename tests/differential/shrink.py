@@ -1,7 +1,8 @@
 """Makes a failing history shorter: delta debugging.
 
 `shrink` removes chunks, halving their size each time nothing more can go, until single items are
-tried in vain or time is up. The last item is what failed, so it is never tried away first."""
+tried in vain or time is up.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -16,9 +17,9 @@ def shrink(
 ) -> Sequence[Item]:
     """The shortest failing part of a failing history that was found in time."""
     size = max(1, len(history) // 2)
-    while True:
+    while len(history) > 1:
         removed = False
-        start = max(0, len(history) - 1 - size)
+        start = max(0, len(history) - size)
         while len(history) > 1:
             if time_is_up():
                 return history
@@ -33,3 +34,4 @@ def shrink(
             return history
         if not removed or size >= len(history):
             size = max(1, size // 2)
+    return history

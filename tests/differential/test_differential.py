@@ -45,9 +45,10 @@ def test_replies_and_data_agree(
     def draw(count: int) -> list[Step]:
         return draw_steps(rules, random, count)
 
-    difference = explore(pair, draw, pytestconfig.option.differential_steps)
-    if difference is not None:
-        pytest.fail(f"seed {seed}, group {group}\n{difference.describe()}", pytrace=False)
+    differences = explore(pair, draw, pytestconfig.option.differential_steps)
+    if differences:
+        told = "\n".join(difference.describe() for difference in differences)
+        pytest.fail(f"seed {seed}, group {group}\n{told}", pytrace=False)
 
 
 def test_encodings_of_stored_values_agree(pair: Pair) -> None:

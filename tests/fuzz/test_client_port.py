@@ -70,8 +70,11 @@ def assert_same_answer(ours: ServerProcess, theirs: ServerProcess, parts: list[b
 
 
 def assert_healthy(server: ServerProcess, first_rss_bytes: int) -> None:
-    with client_of(server) as client:
-        assert client.call("PING") == simple("PONG")
+    try:
+        with client_of(server) as client:
+            assert client.call("PING") == simple("PONG")
+    except OSError as failure:
+        pytest.fail(f"no PONG but {failure}; its log ends:\n{server.log()[-3000:]}", pytrace=False)
     grown_bytes = server.rss_bytes() - first_rss_bytes
     assert grown_bytes < GROWTH_BYTES_MAX, f"grew by {grown_bytes} bytes"
 

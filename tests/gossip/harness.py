@@ -66,6 +66,10 @@ class Wire:
     b_link: LinkId
     is_open: bool = True
 
+    def other_end(self, link_id: LinkId) -> tuple["Sim", LinkId]:
+        """Where an end leads; inbound and outbound numbers differ even within one node."""
+        return (self.b, self.b_link) if self.a_link == link_id else (self.a, self.a_link)
+
 
 @define(eq=False)
 class Sim:
@@ -130,6 +134,7 @@ class Sim:
     def tick(self) -> None:
         if self.is_up and not self.is_frozen:
             self.world.replicate(self)
+            self.primary_silence_ms()
             self.carry_out(self.core.tick(self.world.now))
 
     def do(self, request: Request) -> Answer:
@@ -208,9 +213,10 @@ class World:
 
     def add_one(self, name: str, **options: object) -> Sim:
         ip = f"10.0.0.{len(self.sims) + 1}"
+        knows_address = options.pop("knows_address", True)
         options = {"node_timeout_ms": 2_000} | options
         config = Config(port=6379, cport=16_379, **options)  # type: ignore[arg-type]
-        disk = stored_alone(name, ip)
+        disk = stored_alone(name, ip if knows_address else "")
         sim = Sim(self, name, ip, config, None, disk, own_offset=1)  # type: ignore[arg-type]
         self.sims[name] = sim
         sim.history = id_of(name)
@@ -231,6 +237,7 @@ class World:
             wall_offset_ms=WALL_OFFSET_MS,
             check_all=True,
         )
+        sim.carry_out(sim.core.start(self.now))
 
     def cluster(self, primaries: int, replicas: int = 0, **options: object) -> "World":
         """A cluster that is ready: primaries A, B, ... and replicas, a round for each primary."""
@@ -365,7 +372,7 @@ class World:
         if wire is None or not wire.is_open:
             return
         wire.is_open = False
-        peer, peer_link = (wire.b, wire.b_link) if wire.a is sim else (wire.a, wire.a_link)
+        peer, peer_link = wire.other_end(link_id)
         peer.wires.pop(peer_link, None)
         if frozenset((sim.name, peer.name)) not in self.cuts:
             self.at(self.now + self.latency_ms, lambda: peer.give(LinkClosed(peer_link)))
@@ -374,7 +381,7 @@ class World:
         wire = sim.wires.get(link_id)
         if wire is None:
             return
-        peer, peer_link = (wire.b, wire.b_link) if wire.a is sim else (wire.a, wire.a_link)
+        peer, peer_link = wire.other_end(link_id)
         sim.sent.append((self.now, peer.name, message))
         if frozenset((sim.name, peer.name)) in self.cuts or self.drop(sim.name, peer.name, message):
             return

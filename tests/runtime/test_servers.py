@@ -1,6 +1,7 @@
 """The processes that other tests rely on: they start, they answer, and they never stay behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,14 +61,17 @@ def test_a_server_that_cannot_start_shows_its_log() -> None:
 def test_a_server_dies_with_the_process_that_started_it() -> None:
     text = (
         "from clustrio.tools.bench.processes import *; import time;"
-        "server = ServerProcess(REDIS); print(server.pid, flush=True); time.sleep(60)"
+        "server = ServerProcess(REDIS);"
+        "print(server.pid, server.folder, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
+        number, folder = parent.stdout.readline().decode().split()
+        pid = int(number)
         assert _is_alive(pid)
-        parent.send_signal(signal.SIGKILL)
+        parent.kill()
         parent.wait()
+    shutil.rmtree(folder)
     if sys.platform != "linux":
         os.kill(pid, signal.SIGKILL)
         return

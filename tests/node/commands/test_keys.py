@@ -1,5 +1,7 @@
 """Replies of the commands on keys of any type and on whole databases, as a real server has them."""
 
+from random import Random
+
 import pytest
 from clustrio.node.errors import CommandError
 
@@ -254,6 +256,26 @@ def test_flushing(node: MemoryNode, mode: tuple[str, ...]) -> None:
     assert node.session.db.volatile_count == 0
 
 
+def test_memory_is_accounted_for_moved_and_copied_keys() -> None:
+    node = MemoryNode(maxmemory=10**9, maxmemory_policy="allkeys-lru")
+    random = Random(3)
+    names = ("a", "b", "c", "d")
+    for _ in range(400):
+        name, other = random.choice(names), random.choice(names)
+        node.call("SET", name, "v" * random.randrange(200))
+        node.call(*random.choice((("RENAME", name, other), ("COPY", name, other, "REPLACE"))))
+        node.call("COPY", name, other, "DB", 1)
+        node.call("MOVE", other, 2)
+        node.call(*random.choice((("DEL", name, other), ("SWAPDB", 0, 1), ("PERSIST", name))))
+    keyspace = node.machine.keyspace
+    measured = keyspace.metered_bytes()
+    keyspace.keep_meters(False)
+    keyspace.keep_meters(True)
+    assert measured == keyspace.metered_bytes() > 0
+    node.call("FLUSHALL")
+    assert keyspace.metered_bytes() == 0
+
+
 def test_time_is_the_nodes_clock(node: MemoryNode) -> None:
     node.advance(1234)
     assert node.call("TIME") == [b"%d" % (START_MS // 1000 + 1), b"234000"]
@@ -264,10 +286,7 @@ def test_time_is_the_nodes_clock(node: MemoryNode) -> None:
     [
         (("MOVE", "a", 1), "ERR MOVE is not allowed in cluster mode"),
         (("SWAPDB", 0, 1), "ERR SWAPDB is not allowed in cluster mode"),
-        (
-            ("COPY", "{a}", "{a}2", "DB", 1),
-            "ERR Copying to another database is not allowed in cluster mode",
-        ),
+        (("COPY", "{a}", "{a}2", "DB", 1), NO_SUCH_DB),
     ],
 )
 def test_a_cluster_node_has_one_database(words: tuple[Word, ...], text: str) -> None:

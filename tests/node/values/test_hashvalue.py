@@ -2,12 +2,11 @@
 
 from random import Random
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from clustrio.node.values.fieldexpiry import FieldExpiry
 from clustrio.node.values.hashvalue import HashValue
 from clustrio.node.values.limits import CollectionLimits
+from hypothesis import given
+from hypothesis import strategies as st
 
 FIELDS = st.sampled_from([b"f%d" % number for number in range(12)])
 STEPS = st.lists(
@@ -86,9 +85,9 @@ def test_a_long_field_or_value_makes_a_hashtable() -> None:
 
 def test_what_is_expected_counts_before_it_is_set() -> None:
     value = HashValue()
-    value.expect_lengths([b"short", b"x" * 64])
+    value.expect([b"short", b"x" * 64])
     assert value.encoding == b"listpack"
-    value.expect_lengths([b"short", b"x" * 65])
+    value.expect([b"short", b"x" * 65])
     assert value.encoding == b"hashtable"
 
 
@@ -133,4 +132,6 @@ def test_the_estimate_grows_with_what_is_stored() -> None:
     for number in range(100):
         small.put(b"%d" % number, b"v")
         large.put(b"%d" % number, b"v" * 100)
-    assert small.estimate_bytes(5) + 9000 < large.estimate_bytes(5) < small.estimate_bytes(0) + 12000
+    assert (
+        small.estimate_bytes(5) + 9000 < large.estimate_bytes(5) < small.estimate_bytes(0) + 12000
+    )

@@ -4,11 +4,12 @@ from random import Random
 from zlib import crc32
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
+from clustrio.node.values.hashvalue import HashValue
 from clustrio.node.values.scancursor import MemberIndex, scan_members
 from clustrio.node.values.setvalue import SetValue
+from clustrio.node.values.zsetvalue import ZSetValue
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @given(st.sets(st.binary(max_size=4), max_size=400), st.integers(1, 50))
@@ -46,7 +47,7 @@ def test_members_present_during_the_whole_scan_are_returned_while_the_rest_chang
         seen.update(found)
         if not cursor:
             break
-        for _ in range(int(20 * growth)):
+        for _ in range(int(20 * growth) if turn < 5000 else 0):
             value.insert(b"new%d" % turn)
             turn += 1
         for _ in range(20):
@@ -142,3 +143,29 @@ def test_an_index_follows_growth_and_shrinkage_and_goes_when_unused() -> None:
     for number in range(100):
         value.insert(b"again%d" % number)
     assert value._index is None
+
+
+def test_what_shrinks_gives_its_room_back(seed: int) -> None:
+    rng = Random(f"{seed} room")
+    names = [b"%d" % number for number in range(5000)]
+    members, fields, scores = SetValue(), HashValue(), ZSetValue()
+    for name in names:
+        members.insert(name)
+        fields.put(name, name)
+        fields.expire_at(name, 7)
+        scores.put(name, 1.0)
+    popped, dying, ranked = members.copy(), fields.copy(), scores.copy()
+    popped.pop_random(4990, rng)
+    dying.put(b"stays", b"")
+    dying.take_dead(7)
+    ranked.take_ranks(0, 4990)
+    for name in names[10:]:
+        members.take(name)
+        fields.take(name)
+        scores.take(name)
+    for value, left in ((members, 10), (fields, 10), (scores, 10)):
+        assert sorted(value) == names[:left]
+        assert value.__sizeof__() < 80_000
+    for value, left in ((popped, 10), (dying, 1), (ranked, 10)):
+        assert len(list(value)) == left
+        assert value.__sizeof__() < 10_000

@@ -5,12 +5,11 @@ from math import inf
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from clustrio.node.values import ordering, zsetvalue
 from clustrio.node.values.limits import CollectionLimits
 from clustrio.node.values.zsetvalue import LexBound, ScoreBound, ZSetValue
+from hypothesis import given
+from hypothesis import strategies as st
 
 MEMBERS = [b"", *(b"%c%d" % (97 + number % 5, number) for number in range(60))]
 SCORES = [-inf, -1.5, -0.0, 0.0, 1.0, 2.0, 2.5, inf]
@@ -20,8 +19,8 @@ MINUS, PLUS = LexBound(None), LexBound(None, is_maximum=True)
 @pytest.fixture(scope="module", autouse=True)
 def tiny_chunks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ordering, "_LOAD", 4)
-        patch.setattr(ordering, "_JOINED", 4)
+        patch.setattr(ordering, "_LOAD", 8)
+        patch.setattr(ordering, "_JOINED", 8)
         patch.setattr(ordering, "_BLOCK_BITS", 1)
         patch.setattr(ordering, "_BLOCK", 2)
         patch.setattr(zsetvalue, "_LAZY_UP_TO", 30)
@@ -109,7 +108,9 @@ def test_members_and_ranks_are_those_of_a_naive_model(
 
 
 @pytest.mark.parametrize("is_compact", [True, False])
-@given(st.sets(st.sampled_from(MEMBERS)), st.sampled_from(MEMBERS), st.sampled_from(MEMBERS), st.data())
+@given(
+    st.sets(st.sampled_from(MEMBERS)), st.sampled_from(MEMBERS), st.sampled_from(MEMBERS), st.data()
+)
 def test_ranges_of_members_with_one_score(
     is_compact: bool, members: set[bytes], low: bytes, high: bytes, data: st.DataObject
 ) -> None:
@@ -145,7 +146,7 @@ def test_a_listpack_of_several_scores_is_walked_from_where_the_range_begins() ->
     start, stop = value.lex_ranks(LexBound(b"b"), LexBound(b"c"))
     assert value.members(start, stop) == [b"c", b"a"]
     start, stop = value.lex_ranks(LexBound(b"b"), LexBound(b"c"), True)
-    assert value.members(start, stop) == [b"b"][:0] or value.members(start, stop) == [b"d", b"b"]
+    assert value.members(start, stop) == [b"d", b"b"]
 
 
 def test_many_random_changes(seed: int) -> None:

@@ -1,0 +1,275 @@
+"""The cluster bus: TCP links to the other nodes, in trio tasks of their own.
+
+Each link has a task that reads and one that writes. The brain orders links and packets through
+`Bus.link` and `Bus.send`; what arrives goes to it as inputs. A peer that does not read is cut off
+at `cluster-link-sendbuf-limit`; a stranger gets little memory until it has shown who it is.
+"""
+
+import socket
+from time import monotonic, time
+from typing import Final
+
+import trio
+
+from ...gossip.frame import NEED_DATA, FrameLimits, FrameReader
+from ...gossip.inputs import (
+    DataSeen,
+    Input,
+    LinkAccepted,
+    LinkClosed,
+    LinkEstablished,
+    LinkFailed,
+    MessageReceived,
+)
+from ...gossip.messages import BadPacket, Message
+from ...gossip.nodes_conf import StoredCluster
+from ...gossip.outputs import Connect, LinkOrder, Send
+from ...gossip.wire import decode_untrusted, encode
+from ..cluster import Cluster
+from ..machine import Machine
+from .log import RedisLog
+from .nodes_file import NodesFile
+
+_CHUNK_BYTES: Final = 64 * 1024
+#: Links of peers that have not shown themselves members; more are refused.
+_STRANGERS_MAX: Final = 256
+
+
+class BusLink:
+    """One connection: its socket, what waits to be sent, and its parser."""
+
+    __slots__ = ("closed", "link_id", "outgoing", "outgoing_bytes", "reader", "scope", "wake")
+
+    def __init__(self, link_id: int) -> None:
+        self.link_id = link_id
+        self.outgoing: list[bytes] = []
+        self.outgoing_bytes = 0
+        self.wake = trio.Event()
+        self.scope = trio.CancelScope()
+        self.reader: FrameReader | None = None
+        self.closed = False
+
+
+class Bus:
+    """Carries out what the brain orders; see `cluster.Carrier`."""
+
+    def __init__(self, machine: Machine, log: RedisLog, nodes_file: NodesFile) -> None:
+        self._machine = machine
+        self._log = log
+        self._nodes_file = nodes_file
+        self._links: dict[int, BusLink] = {}
+        self._next_inbound_id = -1
+        self._nursery: trio.Nursery | None = None
+        #: Orders that came before the bus ran.
+        self._early: list[LinkOrder] = []
+        self._last_encoded: tuple[Message | None, bytes] = (None, b"")
+        self.over_limit_count = 0
+        self.cluster: Cluster | None = None
+        #: Called after each input, so that what it changed reaches the clients.
+        self.after_input = machine.keyspace.effects.deliver
+
+    # --- orders of the brain -----------------------------------------------------------------
+
+    def save(self, stored: StoredCluster, must_sync: bool) -> None:
+        """Write nodes.conf before anything else happens; a node that cannot must stop."""
+        self._nodes_file.save(stored, must_sync)
+
+    def send(self, order: Send) -> None:
+        """Queue a packet; a link over its limit is cut, since its peer does not listen."""
+        link = self._links.get(order.link_id)
+        if link is None or link.closed:
+            return
+        if self._last_encoded[0] is not order.message:
+            self._last_encoded = (order.message, encode(order.message))
+        data = self._last_encoded[1]
+        limit = self._machine.config.cluster_link_sendbuf_limit
+        if limit and link.outgoing_bytes + len(data) > limit:
+            self.over_limit_count += 1
+            self._log.warning(
+                f"Freeing outbound cluster link {link.link_id} due to exceeding send buffer memory "
+                "limit.",
+            )
+            link.scope.cancel()
+            return
+        link.outgoing.append(data)
+        link.outgoing_bytes += len(data)
+        link.wake.set()
+
+    def link(self, order: LinkOrder) -> None:
+        """Open or close a link."""
+        if self._nursery is None:
+            self._early.append(order)
+        elif isinstance(order, Connect):
+            link = BusLink(order.link_id)
+            self._links[order.link_id] = link
+            self._nursery.start_soon(self._run_outbound, link, order)
+        else:
+            closing = self._links.pop(order.link_id, None)
+            if closing is not None:
+                closing.closed = True
+                closing.scope.cancel()
+
+    def buffered(self) -> dict[int, int]:
+        """Bytes that wait on each link that has any."""
+        return {
+            link.link_id: link.outgoing_bytes
+            for link in self._links.values()
+            if link.outgoing_bytes
+        }
+
+    # --- running -----------------------------------------------------------------------------
+
+    async def run(self, listeners: list[socket.socket]) -> None:
+        """Serve the bus until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            early, self._early = self._early, []
+            for order in early:
+                self.link(order)
+            for listener in listeners:
+                nursery.start_soon(self._accept, trio.socket.from_stdlib_socket(listener))
+
+    async def _accept(self, listener: trio.socket.SocketType) -> None:
+        while True:
+            try:
+                peer, _ = await listener.accept()
+            except OSError as failure:
+                self._log.warning(f"Accepting cluster node connection: {failure.strerror}")
+                await trio.sleep(0.1)
+                continue
+            strangers = sum(self._is_stranger(link) for link in self._links.values())
+            if strangers >= _STRANGERS_MAX:
+                peer.close()
+                continue
+            assert self._nursery is not None
+            link = BusLink(self._next_inbound_id)
+            self._next_inbound_id -= 1
+            self._links[link.link_id] = link
+            self._nursery.start_soon(self._run_inbound, link, trio.SocketStream(peer))
+
+    async def _run_inbound(self, link: BusLink, stream: trio.SocketStream) -> None:
+        async with stream:
+            try:
+                peer_ip = _plain_ip(stream.socket.getpeername()[0])
+                local_ip = _plain_ip(stream.socket.getsockname()[0])
+            except OSError:
+                # Gone before we looked at it.
+                self._links.pop(link.link_id, None)
+                return
+            with link.scope:
+                self._tell(LinkAccepted(link.link_id, peer_ip, local_ip))
+                await self._serve(link, stream)
+        self._on_end(link, was_up=True)
+
+    async def _run_outbound(self, link: BusLink, order: Connect) -> None:
+        timeout_s = self._machine.config.cluster_node_timeout / 1000
+        was_up = False
+        with link.scope:
+            try:
+                with trio.fail_after(timeout_s):
+                    stream = await trio.open_tcp_stream(order.ip, order.cport)
+            except (OSError, trio.TooSlowError) as failure:
+                self._log.debug(f"Unable to connect to {order.ip}:{order.cport}: {failure}")
+            else:
+                was_up = True
+                async with stream:
+                    local_ip = _plain_ip(stream.socket.getsockname()[0])
+                    self._tell(LinkEstablished(link.link_id, local_ip))
+                    await self._serve(link, stream)
+        self._on_end(link, was_up)
+
+    def _on_end(self, link: BusLink, was_up: bool) -> None:
+        """A connection is over; the brain is told, unless it was the one that closed it."""
+        if self._links.pop(link.link_id, None) is not None:
+            self._tell(LinkClosed(link.link_id) if was_up else LinkFailed(link.link_id))
+
+    async def _serve(self, link: BusLink, stream: trio.SocketStream) -> None:
+        """Read and write until either end hangs up; whatever a peer does stays in here."""
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.reader = FrameReader(self._limits(link))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, link, stream, nursery.cancel_scope)
+            try:
+                await self._read(link, stream)
+            except Exception as failure:
+                self._log.exception("Serving a cluster link failed", failure)
+            nursery.cancel_scope.cancel()
+
+    async def _write(
+        self, link: BusLink, stream: trio.SocketStream, scope: trio.CancelScope
+    ) -> None:
+        try:
+            while True:
+                await link.wake.wait()
+                data = b"".join(link.outgoing)
+                link.outgoing.clear()
+                if not data:
+                    link.wake = trio.Event()
+                    continue
+                await stream.send_all(data)
+                link.outgoing_bytes -= len(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            scope.cancel()
+
+    async def _read(self, link: BusLink, stream: trio.SocketStream) -> None:
+        reader = link.reader
+        assert reader is not None
+        while True:
+            try:
+                data = await stream.receive_some(_CHUNK_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            if not data:
+                return
+            self._tell(DataSeen(link.link_id))
+            try:
+                reader.feed(data)
+                while (frame := reader.next_frame()) is not NEED_DATA:
+                    self._on_frame(link, frame)
+                    if link.closed:
+                        return
+            except BadPacket as bad:
+                self._log.verbose(f"Bad packet on the cluster bus: {bad.reason}")
+                return
+            reader.limits = self._limits(link)
+
+    def _on_frame(self, link: BusLink, frame: bytes) -> None:
+        try:
+            message = decode_untrusted(frame)
+        except BadPacket as bad:
+            # The frame was whole, so the stream is still in step: only this packet is lost.
+            self._log.verbose(f"Bad packet on the cluster bus: {bad.reason}")
+            return
+        self._tell(MessageReceived(link.link_id, message))
+
+    # --- towards the brain -------------------------------------------------------------------
+
+    def _tell(self, event: Input) -> None:
+        """Hand an input to the brain, at the present time."""
+        cluster = self.cluster
+        assert cluster is not None
+        clock = self._machine.clock
+        clock.now_ms = int(time() * 1000)
+        clock.monotonic_ms = int(monotonic() * 1000)
+        cluster.step(event)
+        self.after_input()
+
+    def _is_stranger(self, link: BusLink) -> bool:
+        cluster = self.cluster
+        assert cluster is not None
+        known = cluster.core.state.links.get(link.link_id)
+        return known is None or known.node is None
+
+    def _limits(self, link: BusLink) -> FrameLimits:
+        cluster = self.cluster
+        assert cluster is not None
+        return FrameLimits(
+            known_node_count=len(cluster.core.state.nodes),
+            max_bulk_bytes=self._machine.config.proto_max_bulk_len,
+            is_stranger=self._is_stranger(link),
+        )
+
+
+def _plain_ip(address: str) -> str:
+    """An IPv4 address that came in through an IPv6 socket, as people write it."""
+    return address.removeprefix("::ffff:")
