@@ -200,7 +200,7 @@ def _on_message(turn: Turn, event: MessageReceived) -> None:
     if message_type(message) in turn.state.dropped_types:
         turn.tell(MessageDropped(claimed, DropReason.FILTERED))
         return
-    link.has_received = True
+    link.data_at = turn.now
     sender = _maybe_sender(turn, link, message, header)
     if sender is not None:
         links.note_life(turn, sender)

@@ -5,8 +5,8 @@ Owns the timers of pings and the order in which a heartbeat is taken in. Rules:
 * Each second the one of five random members that answered longest ago is pinged; whoever has not
   answered for the ping interval is pinged anyway. The interval is at most half the timeout; with
   few peers it is shorter, so that a frozen node is found sooner (see `ping_interval_ms`).
-* A link without an answer and without data for half the timeout is made anew: it may be the link
-  that is dead, not the node.
+* A link without an answer and without data for half the timeout is made anew, as it may be the link
+  that is dead, not the node; after the whole timeout, if the node shows life on its own link to us.
 * From a heartbeat we take, in this order: our own address, the sender's address and role, its
   slots, the news about others, the extensions. What its sender said before it said something
   newer is late, and teaches nothing about roles and slots.
@@ -90,11 +90,13 @@ def _ping_a_random_node(turn: Turn) -> None:
 
 
 def _remake_if_silent(turn: Turn, node: Node) -> None:
-    link, now, half_ms = node.link, turn.now, turn.config.node_timeout_ms // 2
+    link, now, timeout_ms = node.link, turn.now, turn.config.node_timeout_ms
     if link is None or not link.is_up or node.ping_sent_at is None:
         return
-    since = max(node.ping_sent_at, node.data_received_at or node.ping_sent_at, link.created_at)
-    if now - since > half_ms:
+    silent_ms = now - max(node.ping_sent_at, link.data_at or 0, link.created_at)
+    is_silent_at_all = now - (node.data_received_at or 0) > timeout_ms // 2
+    # With much traffic on its own link to us, the answers on ours may just be late.
+    if silent_ms > (timeout_ms // 2 if is_silent_at_all else timeout_ms):
         turn.close_link(link, LinkLoss.SILENT)
         turn.open_link(node)
 

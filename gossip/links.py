@@ -59,7 +59,7 @@ def on_closed(turn: Turn, event: LinkClosed) -> None:
     turn.detach_link(link)
     if link.is_inbound:
         return
-    if link.has_received:
+    if link.data_at is not None:
         node.connect_failures = 0
         _arm(turn, node)
     else:
@@ -70,8 +70,10 @@ def on_closed(turn: Turn, event: LinkClosed) -> None:
 def on_data(turn: Turn, event: DataSeen) -> None:
     """Any byte is a sign of life."""
     link = turn.state.links.get(event.link_id)
-    if link is not None and link.node is not None:
-        note_life(turn, link.node)
+    if link is not None:
+        link.data_at = turn.now
+        if link.node is not None:
+            note_life(turn, link.node)
 
 
 def note_life(turn: Turn, node: Node) -> None:

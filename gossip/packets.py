@@ -30,9 +30,9 @@ def gossip_for(turn: Turn, receiver: Node | None, *first: Node) -> tuple[GossipE
 
 
 def _is_worth_telling(turn: Turn, node: Node) -> bool:
-    if node is turn.state.myself or node.flags & (NodeFlag.HANDSHAKE | NodeFlag.NOADDR):
+    if node is turn.state.myself or node.in_handshake or not node.has_address:
         return False
-    return node.is_linked or bool(node.mask)
+    return node.is_linked or node.mask != 0
 
 
 def flags_for(turn: Turn, receiver: Node | None) -> MessageFlag:

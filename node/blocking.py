@@ -6,15 +6,16 @@ one of those keys makes it *ready* (this object consumes the effects); when that
 whole transaction or script, is over, the waiters of the ready keys try again in the order in which
 they came, each at most once per round, until the key has nothing left to give. A try that succeeds
 is a command of its own: it has effects, is propagated in its plain form, and may make further keys
-ready.
+ready. While the node is paused nobody is served; the keys stay ready until the pause is over.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .effects import EffectBatch
-from .errors import CommandError
+from .errors import TIMEOUT_NEGATIVE, TIMEOUT_NOT_A_FLOAT, CommandError
 from .session import Session, Wait
+from .values.numbers import INTEGER_MAXIMUM, parse_long_double
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -22,6 +23,45 @@ if TYPE_CHECKING:
 #: Tries again now that `key` is ready: the reply, or None if there is still nothing to take.
 Attempt = Callable[[bytes], bytes | None]
 Place = tuple[int, bytes]
+
+_TIMEOUT_OUT_OF_RANGE: Final = CommandError(b"ERR timeout is out of range")
+_MILLISECONDS_PER_SECOND: Final = 1000
+#: No number of this many digits, seconds as milliseconds, is out of range.
+_SAFE_DIGITS: Final = 9
+_MANTISSA_BITS: Final = 64
+#: A binary exponent beyond this makes any mantissa too large, or too small to tell from zero.
+_EXPONENT_BOUND: Final = 256
+
+
+def parse_timeout_ms(text: bytes, now_ms: int) -> int:
+    """How long a client wants to wait, told in seconds, maybe with a fraction; 0: for ever.
+
+    Fractions of milliseconds are rounded up, so that the shortest time is no eternity. Redis
+    computes in the `long double` of x86, where 0.001 times 1000 is 1 exactly; so does this.
+    """
+    if text.isdigit() and len(text) <= _SAFE_DIGITS:
+        return int(text) * _MILLISECONDS_PER_SECOND
+    seconds = parse_long_double(text)
+    if seconds is None:
+        raise TIMEOUT_NOT_A_FLOAT
+    mantissa, exponent = seconds.mantissa, seconds.exponent
+    if seconds.is_infinite or (mantissa and exponent > _EXPONENT_BOUND):
+        raise TIMEOUT_NEGATIVE if mantissa < 0 else _TIMEOUT_OUT_OF_RANGE
+    product = abs(mantissa) * _MILLISECONDS_PER_SECOND
+    excess = product.bit_length() - _MANTISSA_BITS
+    if excess > 0:
+        rounded, rest = divmod(product, 1 << excess)
+        half = 1 << (excess - 1)
+        rounded += rest > half or (rest == half and rounded & 1)
+        product, exponent = rounded, exponent + excess
+    if mantissa < 0:
+        product = -product
+    timeout_ms = product << exponent if exponent >= 0 else -(-product >> -exponent)
+    if timeout_ms < 0:
+        raise TIMEOUT_NEGATIVE
+    if timeout_ms > INTEGER_MAXIMUM - now_ms:
+        raise _TIMEOUT_OUT_OF_RANGE
+    return timeout_ms
 
 
 class Waiter:
@@ -55,6 +95,8 @@ class BlockedClients:
         self._waiters: dict[Place, dict[Waiter, None]] = {}
         self._ready: dict[Place, None] = {}
         self._is_serving = False
+        #: How many waiters want to know when their key goes.
+        self._watchful = 0
 
     def __len__(self) -> int:
         return len({waiter for waiters in self._waiters.values() for waiter in waiters})
@@ -88,6 +130,9 @@ class BlockedClients:
         if not self._waiters:
             machine.add_consumer(self)
             machine.gate.after_command = self.serve_ready
+            if self.serve_ready not in machine.on_tick:
+                machine.on_tick.append(self.serve_ready)
+        self._watchful += wakes_when_gone
         for place in places:
             self._waiters.setdefault(place, {})[waiter] = None
         deadline_ms = machine.clock.now_ms + timeout_ms if timeout_ms else None
@@ -97,6 +142,7 @@ class BlockedClients:
         )
 
     def _remove(self, waiter: Waiter) -> None:
+        self._watchful -= waiter.wakes_when_gone
         for place in waiter.places:
             waiters = self._waiters.get(place)
             if waiters is None:
@@ -123,8 +169,8 @@ class BlockedClients:
                     self._ready[place] = None
 
     def serve_ready(self) -> None:
-        """Let waiters try whose keys became ready; the gate calls this after each command."""
-        if self._is_serving:
+        """Let waiters try whose keys became ready: after each command, and on every tick."""
+        if not self._ready or self._is_serving or self._machine.pause.mode() is not None:
             return
         self._is_serving = True
         try:
@@ -141,26 +187,33 @@ class BlockedClients:
         database = machine.keyspace.database(index)
         for waiter in list(self._waiters.get(place, ())):
             session = waiter.session
-            if session.wait is None or session.wait.reason != "blocked":
+            if session.wait is None or session.wait.reason != "blocked" or session.close_now:
+                # Released meanwhile; or about to be, and what it took would be lost.
                 continue
-            is_gone = database.peek(key) is None
-            if is_gone and not waiter.wakes_when_gone:
-                if place in self._waiters:
+            if database.peek(key) is None:
+                if not self._watchful:
+                    return
+                if not waiter.wakes_when_gone:
                     continue
-                return
-            effects = machine.keyspace.effects
-            dirty_before = effects.dirty
-            try:
-                reply = waiter.attempt(key)
-            except CommandError as failure:
-                machine.gate.count_error(failure)
-                reply = failure.encoded()
-            if reply is None:
-                continue
-            machine.unpark(session, reply)
-            if effects.observed:
-                effects.finish_command(index, (), dirty_before)
-                effects.deliver()
+            reply = self._try(waiter, index, key)
+            if reply is not None:
+                machine.unpark(session, reply)
+
+    def _try(self, waiter: Waiter, index: int, key: bytes) -> bytes | None:
+        """One try, as a command of its own; its effects are out before its client is let go.
+
+        The last client that is let go takes the recording of effects with it.
+        """
+        effects = self._machine.keyspace.effects
+        dirty_before = effects.dirty
+        try:
+            return waiter.attempt(key)
+        except CommandError as failure:
+            self._machine.gate.count_error(failure)
+            return failure.encoded()
+        finally:
+            effects.finish_command(index, (), dirty_before)
+            effects.deliver()
 
     # --- ends from outside
     # -------------------------------------------------------------------------

@@ -28,6 +28,9 @@ class ProtocolError(Exception):
 WRONG_TYPE = CommandError(b"WRONGTYPE Operation against a key holding the wrong kind of value")
 SYNTAX = CommandError(b"ERR syntax error")
 NOT_AN_INTEGER = CommandError(b"ERR value is not an integer or out of range")
+NOT_AN_INT = CommandError(
+    b"ERR value is out of range, value must between -2147483648 and 2147483647",
+)
 NOT_A_FLOAT = CommandError(b"ERR value is not a valid float")
 OUT_OF_RANGE = CommandError(b"ERR value is out of range")
 MUST_BE_POSITIVE = CommandError(b"ERR value is out of range, must be positive")
@@ -60,13 +63,19 @@ MISCONF_SNAPSHOT = CommandError(
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
     b"disk. Commands that may modify the data set are disabled, because this instance is "
     b"configured to report errors during writes if RDB snapshotting fails "
-    b"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+    b"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the "
+    b"RDB error.",
 )
 CROSS_SLOT = CommandError(b"CROSSSLOT Keys in request don't hash to the same slot")
 NO_SCRIPT = CommandError(b"NOSCRIPT No matching script. Please use EVAL.")
 NO_MULTI_HERE = CommandError(b"ERR Command not allowed inside a transaction")
 BUSY_KEY = CommandError(b"BUSYKEY Target key name already exists.")
 INTERNAL = CommandError(b"ERR internal error: the command failed, see the server's log")
+
+
+def as_c_string(text: bytes) -> bytes:
+    """What C would print of foreign text in an error: nothing from a NUL on."""
+    return text.split(b"\0", 1)[0]
 
 
 def wrong_arity(name: str) -> CommandError:
@@ -80,14 +89,14 @@ def unknown_command(args: list[bytes]) -> CommandError:
     for argument in args[1:]:
         if len(shown) >= 128:
             break
-        shown += b"'" + argument[: 128 - len(shown)] + b"' "
-    return CommandError(
-        b"ERR unknown command '%b', with args beginning with: %b" % (args[0][:128], shown),
-    )
+        shown += b"'" + as_c_string(argument)[: 128 - len(shown)] + b"' "
+    name = as_c_string(args[0])[:128]
+    return CommandError(b"ERR unknown command '%b', with args beginning with: %b" % (name, shown))
 
 
 def unknown_subcommand(container: str, name: bytes) -> CommandError:
     """A known command, but no such sub-command; four client libraries live by this text."""
     return CommandError(
-        b"ERR unknown subcommand '%b'. Try %b HELP." % (name[:128], container.upper().encode()),
+        b"ERR unknown subcommand '%b'. Try %b HELP."
+        % (as_c_string(name)[:128], container.upper().encode()),
     )

@@ -23,6 +23,7 @@ from .effects import Consumer
 from .errors import INTERNAL, CommandError, ProtocolError
 from .eviction import Evictor
 from .expiry import ExpiryCycle
+from .field_expiry import FieldExpiryCycle
 from .keyspace import Clock, Keyspace
 from .latency import LatencyMonitor
 from .memory_limit import MemoryLimit
@@ -109,6 +110,9 @@ class Machine:
         self.on_shutdown: Callable[[int], None] = _no_runtime
         #: Called on every tick, by features.
         self.on_tick: list[Callable[[], None]] = []
+        #: Removes dead hash fields.
+        self.field_expiry = FieldExpiryCycle(self)
+        self.on_tick.append(self.field_expiry)
         self.memory = MemoryLimit(self)
         #: When collections stop being compact; every value points to it.
         self.limits = CollectionLimits()
@@ -276,8 +280,7 @@ class Machine:
             return "soft limit"
         return None
 
-    # --- requests
-    # ----------------------------------------------------------------------------------
+    # --- requests ----------------------------------------------------------------------------
 
     def receive(self, session: Session, data: bytes) -> bytes:
         """Bytes from a client; returns the bytes to send back (perhaps none)."""
@@ -287,11 +290,15 @@ class Machine:
         requests = stream.read(data)
         if len(requests) == 1 and session.wait is None and not session.backlog:
             reply = self._run_one(session, requests[0])
-            if stream.is_quiet and not session.outbox:
+            if reply and not session.outbox and stream.failure is None and not stream.unread:
                 return reply
-            return self._finish_turn(session, [reply])
-        session.backlog += requests
-        return self.proceed(session)
+            return self._finish_turn(session, [reply] if reply else [])
+        if session.wait is not None or session.backlog:
+            session.backlog += self._proper(session, requests, 0)
+            return self.proceed(session)
+        replies: list[bytes] = []
+        self._run_batch(session, requests, replies)
+        return self._finish_turn(session, replies)
 
     def proceed(self, session: Session) -> bytes:
         """Run the requests that wait in the session, unless it is itself waiting for something."""
@@ -304,6 +311,7 @@ class Machine:
             (session.backlog or stream.unread)
             and session.wait is None
             and not session.close_after_reply
+            and not session.close_now
         ):
             requests, session.backlog = session.backlog or stream.read(b""), []
             self._run_batch(session, requests, replies)
@@ -341,7 +349,7 @@ class Machine:
             self.gate.count_error(failure)
             return failure.encoded()
         except Exception as failure:
-            return self._on_failure(session, failure, args, 0)
+            return self._on_failure(session, failure, args, 0) or b""
 
     def _run_batch(
         self, session: Session, requests: list[list[bytes]], replies: list[bytes]
@@ -379,11 +387,14 @@ class Machine:
                 self.gate.count_error(failure)
                 reply = failure.encoded()
             except Exception as failure:
-                reply = self._on_failure(session, failure, args, index)
+                settled = self._on_failure(session, failure, args, index)
+                if settled is None:
+                    break
+                reply = settled
             if reply:
                 append(reply)
-            elif session.wait is not None or session.close_after_reply or session.backlog:
-                session.backlog += requests[index + 1 :]
+            elif session.wait is not None or session.close_after_reply or session.close_now:
+                session.backlog += self._proper(session, requests, index + 1)
                 break
         if previous is not None and run:
             previous.statistics.count_run(timer() - started, run)
@@ -411,25 +422,35 @@ class Machine:
         session.last_command = command
         return True
 
-    def _on_failure(self, session: Session, failure: Exception, args: object, taken: int) -> bytes:
+    def _on_failure(
+        self, session: Session, failure: Exception, args: object, taken: int
+    ) -> bytes | None:
         """Something other than an error reply came out of a request: an odd request, or a bug.
 
         Nothing that a client sends may get past here; a bug in a command costs its client one
-        error.
+        error. None: the exact parser takes over from request number `taken` on, and what the fast
+        one made of the rest goes.
         """
         if args == [] or args is None:
             return b""  # an empty request asks for nothing
         odd = _odd_part(args)
         if odd is not None:
-            # The exact parser takes over from this request on; what the fast one made of the rest
-            # goes.
             session.backlog = session.stream.reparse(taken, odd)
-            if not session.backlog:
-                session.backlog = [[]]
-            return b""
+            return None
         self.log.exception(f"A command of client {session.address} failed", failure)
         self.gate.count_error(INTERNAL)
         return INTERNAL.encoded()
+
+    def _proper(
+        self, session: Session, requests: list[list[bytes]], start: int
+    ) -> list[list[bytes]]:
+        """The requests of the latest read from number `start` on, the odd ones settled."""
+        for index in range(start, len(requests)):
+            if requests[index]:
+                odd = _odd_part(requests[index])
+                if odd is not None:
+                    return requests[start:index] + session.stream.reparse(index, odd)
+        return requests[start:]
 
     def _break_off(self, session: Session, failure: ProtocolError) -> None:
         """The client broke the protocol: tell it, and hang up."""

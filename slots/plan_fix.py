@@ -12,9 +12,9 @@ Rules:
 * Primaries that cannot be reached may own what looks unowned and hold keys that look lost, so with
   any of them nothing is repaired unless `with_unreachable_primaries` says so.
 
-The cases of `redis-cli --cluster fix` are all here. It differs in two of them: with keys on both ends
-of an interrupted move redis-cli may turn the move round, and it gives up on a slot whose mark and keys
-are left over on a node that is not the owner any more.
+The cases of `redis-cli --cluster fix` are all here. Two of them are treated otherwise: with keys on
+both ends of an interrupted move redis-cli may turn the move round, and it gives up on a slot whose
+mark and keys are left over on a node that is not the owner any more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,7 +71,7 @@ class TakeSlot:
 
 @frozen
 class TellOwner:
-    """On the node: SETSLOT NODE `owner_id`; before it DELSLOTS if the node claims the slot itself."""
+    """On the node: SETSLOT NODE `owner_id`; before it DELSLOTS if it claims the slot itself."""
 
     node_id: str
     slot: int
@@ -82,7 +82,7 @@ class TellOwner:
 
 @frozen
 class OpenForLeaving:
-    """On the node: SETSLOT IMPORTING `owner_id`, so that MIGRATE of stray keys is not redirected."""
+    """On the node: SETSLOT IMPORTING `owner_id`, so that MIGRATE of its keys is served there."""
 
     node_id: str
     slot: int
@@ -257,26 +257,25 @@ class _Slot:
     def _done(self, case: Case, owner: NodeView) -> SlotRepair:
         return SlotRepair(self.slot, case, owner.node_id, tuple(self.actions))
 
-    def _bring_home(self, node: NodeView, owner: NodeView, reason: str) -> None:
+    def _bring_home(
+        self, node: NodeView, owner: NodeView, reason: str, *, is_new_owner: bool = False
+    ) -> None:
         """Make a node know the owner, hand it its keys and forget about the slot."""
         slot, key_count = self.slot, self._keys(node)
-        claims = slot in node.slots
         is_marked = slot in node.importing or slot in node.migrating
+        if is_new_owner or slot in node.slots:
+            self._tell(node, owner, reason)
         if key_count:
-            if claims or slot in node.migrating:
-                # SETSLOT NODE is refused to an owner with keys, so the claim must go before.
-                self._tell(node, owner, reason)
-            if claims or slot not in node.importing:
+            if slot not in node.importing:
                 self.actions.append(OpenForLeaving(node.node_id, slot, owner.node_id, reason))
             self.actions.append(
                 MoveKeys(node.node_id, owner.node_id, slot, key_count, reason),
             )
-        elif claims:
-            self._tell(node, owner, reason)
         if key_count or is_marked:
             self.actions.append(CloseSlot(node.node_id, slot, reason))
 
     def _tell(self, node: NodeView, owner: NodeView, reason: str) -> None:
+        # SETSLOT NODE is refused to an owner with keys, so its claim must go before.
         claims = self.slot in node.slots
         self.actions.append(TellOwner(node.node_id, self.slot, owner.node_id, claims, reason))
 
@@ -300,8 +299,7 @@ class _Slot:
         self.actions.append(TakeSlot(owner.node_id, self.slot, case.value))
         for node in holders:
             if node is not owner:
-                self._tell(node, owner, case.value)
-                self._bring_home(node, owner, case.value)
+                self._bring_home(node, owner, case.value, is_new_owner=True)
         return self._done(case, owner)
 
     def repair_disputed(self) -> SlotRepair:
@@ -316,7 +314,7 @@ class _Slot:
         involved = [node for node in claimants if node is not owner]
         involved += [node for node in self.nodes if self._keys(node) and node not in claimants]
         for node in involved:
-            self._bring_home(node, owner, case.value)
+            self._bring_home(node, owner, case.value, is_new_owner=len(claimants) > 1)
         if len(claimants) > 1:
             self._tell_others(owner, involved, case.value)
         return self._done(case, owner)
@@ -364,8 +362,8 @@ class _Slot:
         ]
         involved = self._involved(owner, marked)
         for node in involved:
-            self._bring_home(node, owner, case.value)
-        self._tell_others(owner, (), case.value)
+            self._bring_home(node, owner, case.value, is_new_owner=True)
+        self._tell_others(owner, involved, case.value)
         return self._done(case, owner)
 
     def _uncovered_case(self) -> Case:

@@ -55,7 +55,7 @@ def pick_slots(sources: Sequence[Primary], count: int) -> list[tuple[int, str]]:
 
     The source with the most slots gives its share rounded up, the others rounded down, each its
     lowest slots: this is redis-cli's way. Where rounding leaves redis-cli with fewer slots than
-    were asked for, the sources give one more each, in turn.
+    were asked for, those give one more that rounding spared most.
     """
     total = sum(len(source.slots) for source in sources)
     if not 0 < count <= SLOT_COUNT:
@@ -63,18 +63,14 @@ def pick_slots(sources: Sequence[Primary], count: int) -> list[tuple[int, str]]:
     if count > total:
         raise PlanError(f"the sources have only {total} slots, {count} are wanted")
     ordered = sorted(sources, key=lambda source: -len(source.slots))
+    shares = [single(single(single(count) / total) * len(source.slots)) for source in ordered]
     given: list[int] = []
-    left = count
-    for index, source in enumerate(ordered):
-        share = single(single(single(count) / total) * len(source.slots))
-        wanted = floor(share) if index else ceil(share)
-        given.append(min(wanted, left, len(source.slots)))
-        left -= given[-1]
-    while left:
-        for index, source in enumerate(ordered):
-            if left and given[index] < len(source.slots):
-                given[index] += 1
-                left -= 1
+    for share, source in zip(shares, ordered, strict=True):
+        wanted = floor(share) if given else ceil(share)
+        given.append(min(wanted, count - sum(given), len(source.slots)))
+    while sum(given) < count:
+        able = [index for index, source in enumerate(ordered) if given[index] < len(source.slots)]
+        given[max(able, key=lambda index: shares[index] - given[index])] += 1
     return [
         (slot, source.node_id)
         for source, amount in zip(ordered, given, strict=True)

@@ -24,5 +24,8 @@ class Generator(Protocol):
     def choices(self, population: Sequence[T], weights: Sequence[int], /) -> list[T]:
         """One of the items, by weight."""
 
+    def sample(self, population: Sequence[T], k: int) -> list[T]:
+        """`k` different ones of the items, in random order."""
+
     def shuffle(self, items: MutableSequence[T], /) -> None:
         """Another order."""

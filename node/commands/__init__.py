@@ -17,6 +17,12 @@ FAMILIES = (
     "counters",
     "hyperloglog",
     "string_ranges",
+    "hashes",
+    "hash_expiry",
+    "lists",
+    "list_blocking",
+    "sets",
+    "set_algebra",
 )
 
 

@@ -1,6 +1,13 @@
 """The connection itself: log in, choose a protocol and a database, say hello and goodbye."""
 
-from ..errors import DB_OUT_OF_RANGE, NOT_AN_INTEGER, SYNTAX, CommandError
+from ..errors import (
+    DB_OUT_OF_RANGE,
+    NOT_AN_INT,
+    NOT_AN_INTEGER,
+    SYNTAX,
+    CommandError,
+    as_c_string,
+)
 from ..registry import command
 from ..resp.encoder import EMPTY_ARRAY, OK, PONG, bulk, integer, simple
 from ..session import Session
@@ -53,8 +60,10 @@ def quit_(session: Session, args: list[bytes]) -> bytes:
 def select(session: Session, args: list[bytes]) -> bytes:
     """Uses another database from now on."""
     index = parse_integer(args[1])
-    if index is None or not -(1 << 31) <= index < 1 << 31:
+    if index is None:
         raise NOT_AN_INTEGER
+    if not -(1 << 31) <= index < 1 << 31:
+        raise NOT_AN_INT
     keyspace = session.machine.keyspace
     if keyspace.clustered and index:
         raise CommandError(b"ERR SELECT is not allowed in cluster mode")
@@ -154,7 +163,9 @@ def _hello_options(args: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes
             name = args[position + 1]
             position += 2
         else:
-            raise CommandError(b"ERR Syntax error in HELLO option '%b'" % args[position])
+            raise CommandError(
+                b"ERR Syntax error in HELLO option '%b'" % as_c_string(args[position])
+            )
     return credentials, name
 
 

@@ -6,6 +6,7 @@ from ...slots.keyspec import key_range, one_key
 from ..errors import (
     DB_OUT_OF_RANGE,
     NO_SUCH_KEY,
+    NOT_AN_INT,
     NOT_AN_INTEGER,
     SAME_OBJECT,
     SYNTAX,
@@ -23,9 +24,6 @@ _ON_MANY_KEYS: Final = ("request_policy:multi_shard", "response_policy:agg_sum")
 _ON_ALL_SHARDS: Final = ("request_policy:all_shards", "response_policy:all_succeeded")
 _INT_MIN: Final = -(2**31)
 _INT_MAX: Final = 2**31 - 1
-_NOT_AN_INT: Final = CommandError(
-    b"ERR value is out of range, value must between -2147483648 and 2147483647",
-)
 _ALL_DATABASES: Final = -1
 
 
@@ -231,7 +229,7 @@ def _database_number(session: Session, text: bytes) -> int:
     if index is None:
         raise NOT_AN_INTEGER
     if not _INT_MIN <= index <= _INT_MAX:
-        raise _NOT_AN_INT
+        raise NOT_AN_INT
     if not 0 <= index < session.machine.keyspace.database_count:
         raise DB_OUT_OF_RANGE
     return index

@@ -17,6 +17,8 @@ STRANGER_BULK_MAX_BYTES: Final = 16384
 
 _ESCAPES: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 _WHITE: Final = b" \n\r\t\v\f\0"
+#: Redis skips more kinds of white space between words than it ends a word at.
+_WORD_END: Final = b" \n\r\t\0"
 _HEX: Final = b"0123456789abcdefABCDEF"
 
 
@@ -52,7 +54,7 @@ def _next_word(line: bytes, position: int) -> tuple[bytes, int] | None:
     end = len(line)
     while position < end:
         byte = line[position]
-        if byte in _WHITE:
+        if byte in _WORD_END:
             return bytes(word), position
         if byte not in b"\"'":
             word.append(byte)
@@ -147,6 +149,9 @@ class ExactParser:
     def _line(self, what: bytes) -> bytes | None:
         """The header line at the position, without its CR; None when its end is missing."""
         end = self._buffer.find(b"\r", self._position)
+        if end >= 0 and self._buffer.find(b"\0", self._position, end) >= 0:
+            # As with inline requests, Redis sees nothing behind a NUL.
+            end = -1
         if end < 0 or end + 1 >= len(self._buffer):
             if end < 0 and len(self._buffer) - self._position > INLINE_MAX_BYTES:
                 raise ProtocolError(b"Protocol error: too big %b count string" % what)
@@ -158,14 +163,14 @@ class ExactParser:
     def _inline(self) -> list[bytes] | Literal[False]:
         while True:
             end = self._buffer.find(b"\n", self._position)
-            if end < 0:
+            # Redis looks for the end of the line in a C string: behind a NUL it sees nothing.
+            if end < 0 or self._buffer.find(b"\0", self._position, end) >= 0:
                 if len(self._buffer) - self._position > INLINE_MAX_BYTES:
                     raise ProtocolError(b"Protocol error: too big inline request")
                 return False
             line = bytes(self._buffer[self._position : end])
             self._position = end + 1
-            # The text is a C string in Redis: what follows a NUL is not seen.
-            words = split_inline(line.removesuffix(b"\r").split(b"\0", 1)[0])
+            words = split_inline(line.removesuffix(b"\r"))
             if words is None:
                 raise ProtocolError(b"Protocol error: unbalanced quotes in request")
             if words:

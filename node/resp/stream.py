@@ -16,11 +16,13 @@ safe:
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import hiredis
 
 from ..errors import ProtocolError
+from .encoder import pack_bulks
 from .exact_parser import ExactParser
 
 _WIDE_ARRAY: Final = re.compile(rb"\*\d{5}").search
@@ -28,11 +30,25 @@ _CUT_ARRAY_HEADER: Final = re.compile(rb"\*\d*\r?\Z").search
 _WIDE_BULK: Final = re.compile(rb"\$\d{7}").search
 _CUT_HEADER_MAX_BYTES: Final = 16
 _REMEMBERED_MAX_BYTES: Final = 64 * 1024
+_NULL_ARRAY: Final = b"*-1\r\n"
+#: More than any request has.
+_UNKNOWN_BYTES: Final = 1 << 62
 _SHORTEST_REQUEST: Final = 14  # *1 CRLF $4 CRLF PING CRLF
 _STAR: Final = ord("*")
 _DOLLAR: Final = ord("$")
 _CR: Final = ord("\r")
 _LF: Final = ord("\n")
+_ONE: Final = ord("1")
+_NINE: Final = ord("9")
+
+#: How the fast parser says that it cannot go on; TypeError comes of a map with a list as a key.
+_BALKS: Final = (hiredis.HiredisError, TypeError, ValueError, SystemError)
+
+#: Up to so many requests and bytes are encoded again to see whether they were sent in the one
+#: proper form. In longer pipelines the fast parser's leniency stands: it takes a status line for a
+#: bulk string, and a plus or a zero in front of a length, which harms nobody.
+_REENCODED_MAX: Final = 6
+_REENCODED_MAX_BYTES: Final = 4096
 
 #: What the fast parser answers when bytes are missing; nothing else is equal to it.
 _MISSING: Final = object()
@@ -56,10 +72,9 @@ class RequestStream:
         "_gets",
         "_has_data",
         "_held",
-        "_last_count",
+        "_partial_bytes",
         "_reader",
         "_ready",
-        "_taken",
         "failure",
         "pending_bytes",
         "stranger",
@@ -69,11 +84,11 @@ class RequestStream:
     def __init__(self, bulk_max_bytes: int, stranger: bool = False) -> None:
         self._bulk_max_bytes = bulk_max_bytes
         self._exact: ExactParser | None = None
-        #: The bytes since the last certain edge between requests; None when they are too many.
+        #: The bytes from the start of the first request that the latest `read` worked on; None when
+        #: they are too many, or where they start is unknown.
         self._chunk: bytes | None = None
-        #: How many requests were taken out of `_chunk` before the latest `read`.
-        self._taken = 0
-        self._last_count = 0
+        #: How much of a half-read request had arrived before the latest `read`.
+        self._partial_bytes = 0
         #: An array header whose end has not arrived, kept from the fast parser.
         self._held = b""
         #: Bytes received since the last moment when nothing was half read.
@@ -93,6 +108,7 @@ class RequestStream:
         self._ready = True
         #: Being ready is more than likely: nothing at all is half read.
         self._certain = True
+        self._partial_bytes = 0
         self.pending_bytes = 0
 
     def _use_exact(self, data: bytes) -> None:
@@ -102,11 +118,6 @@ class RequestStream:
         self._ready = False
         self._chunk = None
         self._held = b""
-
-    @property
-    def is_quiet(self) -> bool:
-        """Nothing but the returned requests needs attention."""
-        return self._ready and self.failure is None
 
     # --- reading
     # -----------------------------------------------------------------------------------
@@ -118,56 +129,87 @@ class RequestStream:
             and len(data) >= _SHORTEST_REQUEST
             and data[0] == _STAR
             and data[-1] == _LF
+            and _ONE <= data[1] <= _NINE
             and (data[2] == _CR or data[3] == _CR)
         ):
             self._reader.feed(data)
+            self._chunk = data
+            self._partial_bytes = 0
             try:
                 request = self._gets()
-                self._chunk = data
-                self._taken = 0
                 if request is _MISSING:
                     return self._after_fast([], data)
                 if not self._has_data():
                     self._certain = True
+                    if len(data) <= _REENCODED_MAX_BYTES and not _is_canonical([request], data):
+                        return self._again([], 0, None)
                     return [request]
-            except hiredis.ProtocolError as failure:
-                return self._again(0, failure)
+            except _BALKS as failure:
+                return self._again([], 0, failure)
             if _WIDE_ARRAY(data, _SHORTEST_REQUEST):
-                return [request, *self._again(1, None)]
+                return [request, *self._again([request], 1, None)]
             requests = [request]
             try:
                 requests.extend(iter(self._gets, _MISSING))
-            except hiredis.ProtocolError as failure:
-                return requests + self._again(len(requests), failure)
+            except _BALKS as failure:
+                return requests + self._again(requests, len(requests), failure)
             return self._after_fast(requests, data)
         return self._read_carefully(data)
 
     def _after_fast(self, requests: list[Request], received: bytes) -> list[Request]:
         """The fast parser has taken what it could: note where that leaves us."""
-        # The fast parser swallows a lone type byte, so a request surely ends only with its line.
+        # It swallows a lone type byte, so a request surely ends only with its line.
         if requests and not self._has_data() and received[-1] == _LF:
+            if len(requests) < _REENCODED_MAX and self._chunk is not None:
+                whole = self._chunk
+                if len(whole) <= _REENCODED_MAX_BYTES and not _is_canonical(requests, whole):
+                    return self._again([], 0, None)
             # Or perhaps this is the edge between two elements of one more request.
             self._ready = True
             self._certain = False
-            self._last_count = len(requests)
             self.pending_bytes = 0
             return requests
         self._ready = False
-        self._last_count = len(requests)
         self.pending_bytes = len(received) if requests else self.pending_bytes + len(received)
         if self._chunk is not None and _WIDE_BULK(self._chunk):
             # Perhaps a longer bulk string is announced than is allowed: look exactly.
-            return requests + self._again(len(requests), None)
+            return requests + self._again(requests, len(requests), None)
+        self._note_partial(requests, received)
         return requests
 
+    def _note_partial(self, requests: list[Request], received: bytes) -> None:
+        """A request is half read: find out how much of it there is; keep that if it is little."""
+        taken = _encoded_bytes(requests)
+        rest = self._partial_bytes + len(received) - taken if taken >= 0 else _UNKNOWN_BYTES
+        if not requests and self._chunk is not None and len(self._chunk) <= _REMEMBERED_MAX_BYTES:
+            pass
+        elif 0 < rest <= min(len(received), _REMEMBERED_MAX_BYTES) and received[-rest] == _STAR:
+            self._chunk = received[-rest:]
+        else:
+            self._chunk = None
+        self._partial_bytes = max(rest, 0)
+        if self._chunk is not None and len(self._chunk) <= _REENCODED_MAX_BYTES:
+            self._check_partial(self._chunk)
+
+    def _check_partial(self, chunk: bytes) -> None:
+        """What the fast parser patiently waits for may be wrong already: then the client is told."""
+        exact = ExactParser(self.stranger)
+        exact.feed(chunk)
+        try:
+            exact.gets(self._bulk_max_bytes)
+        except ProtocolError as failure:
+            self.failure = failure
+
     def _remember(self, data: bytes) -> None:
-        """Keep the bytes since the last certain edge, as long as they are few."""
-        if self._ready:
+        """Put the new bytes behind those of the half-read request."""
+        if self._ready and (self._certain or data[0] == _STAR):
             self._chunk = data
-            self._taken = 0
+            self._partial_bytes = 0
         elif self._chunk is not None:
-            self._chunk = self._chunk + data if len(self._chunk) < _REMEMBERED_MAX_BYTES else None
-            self._taken += self._last_count
+            if self._ready:
+                # Between two elements of a request whose start is in what was read last.
+                self._partial_bytes = len(self._chunk)
+            self._chunk += data
 
     def _read_carefully(self, data: bytes) -> list[Request]:
         if self._exact is not None:
@@ -179,14 +221,15 @@ class RequestStream:
         fresh = data
         if self._held:
             data = self._held + data
+            self._partial_bytes -= len(self._held)
             self._held = b""
         if self._ready and data[0] != _STAR and data[0] != _DOLLAR:
             self._use_exact(data)
             return self._read_exactly()
-        if data[0] == _DOLLAR and not self._certain:
-            self._ready = False
         # What was held back is remembered already, unless it opened a new request.
         self._remember(data if self._ready else fresh)
+        if data[0] == _DOLLAR and not self._certain:
+            self._ready = False
         requests: list[Request] = []
         start = look_from = 0
         while True:
@@ -199,8 +242,8 @@ class RequestStream:
                 self._reader.feed(piece)
                 try:
                     requests.extend(iter(self._gets, _MISSING))
-                except hiredis.ProtocolError as failure:
-                    return requests + self._again(len(requests), failure)
+                except _BALKS as failure:
+                    return requests + self._again(requests, len(requests), failure, data)
             if wide is None:
                 return self._after_careful(requests, data)
             if not self._has_data():
@@ -213,8 +256,9 @@ class RequestStream:
         if self._held and self._ready and len(self._held) == len(data):
             # Nothing but the start of a header: still at the edge.
             return requests
-        if self._held and not self._has_data():
+        if self._held and requests and not self._has_data():
             self._ready = True
+            self._certain = False
             self.pending_bytes = len(self._held)
             return requests
         return self._after_fast(requests, data)
@@ -242,6 +286,7 @@ class RequestStream:
                 requests.append(request)
                 if self.stranger:
                     self.unread = True
+                    self.pending_bytes = exact.buffered_bytes
                     return requests
         except ProtocolError as failure:
             self.failure = failure
@@ -254,18 +299,31 @@ class RequestStream:
     # --- the odd cases
     # -----------------------------------------------------------------------------
 
-    def _again(self, taken: int, cause: object) -> list[Request]:
-        """Parse the remembered bytes exactly, from request number `taken` of this `read` on."""
-        if self._chunk is None:
-            # They began inside a request, and that beginning is gone.
-            self.failure = ProtocolError(b"Protocol error: expected '$', got '%b'" % _byte(cause))
-            return []
-        taken += self._taken
-        self._use_exact(self._chunk)
+    def _again(
+        self, requests: list[Request], taken: int, cause: object, data: bytes = b""
+    ) -> list[Request]:
+        """Parse exactly from request number `taken` of this `read` on.
+
+        If the start of the first request is gone, the length of those that were taken (`requests`)
+        tells where in `data` the next one starts.
+        """
+        chunk = self._chunk
+        if chunk is None:
+            start = _encoded_bytes(requests) - self._partial_bytes
+            if not requests or not 0 <= start < len(data):
+                shown = _byte(cause)
+                self.failure = ProtocolError(b"Protocol error: expected '$', got '%b'" % shown)
+                return []
+            chunk, taken = data[start:], 0
+        self._use_exact(chunk)
         exact = self._exact
         assert exact is not None
-        for _ in range(taken):
-            exact.gets(self._bulk_max_bytes)
+        try:
+            for _ in range(taken):
+                exact.gets(self._bulk_max_bytes)
+        except ProtocolError as failure:
+            self.failure = failure
+            return []
         return self._read_exactly()
 
     def reparse(self, taken: int, odd: object) -> list[Request]:
@@ -273,7 +331,7 @@ class RequestStream:
 
         Returns what the exact parser makes of it and of what follows.
         """
-        return self._again(taken, odd)
+        return self._again([], taken, odd)
 
     def drop(self) -> None:
         """Forget everything that was received: the connection is on its way out."""
@@ -288,6 +346,25 @@ class RequestStream:
     def set_bulk_max(self, bulk_max_bytes: int) -> None:
         """Obey a new `proto-max-bulk-len`."""
         self._bulk_max_bytes = bulk_max_bytes
+
+
+def _encoded_bytes(requests: Sequence[Request | None]) -> int:
+    """How long requests are on the wire; -1 if one of them is odd."""
+    try:
+        return sum(
+            len(_NULL_ARRAY) if request is None else len(pack_bulks(tuple(request)))
+            for request in requests
+        )
+    except TypeError:
+        return -1
+
+
+def _is_canonical(requests: list[Request], data: bytes) -> bool:
+    """Whether these bytes are the one proper encoding of these requests."""
+    try:
+        return b"".join([pack_bulks(tuple(request)) for request in requests]) == data
+    except TypeError:
+        return False
 
 
 def _byte(got: object) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..support.raw import RawClient, Reply
-from .agreement import CLOCK_TOLERANCE_MS, STRING_ENCODINGS
+from .agreement import CLOCK_TOLERANCE_MS, NEWER_ENCODINGS, STRING_ENCODINGS
 
 DATABASES: Final = 16
 Place = tuple[int, bytes, str]
@@ -83,8 +83,11 @@ def _dump_keys(
     for position, key in enumerate(keys):
         kind = types[position].text
         places[database, key, "type"] = kind
-        if encodings[position].value not in STRING_ENCODINGS:
-            places[database, key, "encoding"] = encodings[position]
+        encoding = encodings[position].value
+        if encoding == b"listpack":
+            encoding = NEWER_ENCODINGS.get(kind, encoding)
+        if encoding not in STRING_ENCODINGS:
+            places[database, key, "encoding"] = encoding
         places[database, key, "lifetime"] = Lifetime(lifetimes[position].number)
         places[database, key, "content"] = _in_order(kind, contents[position])
 

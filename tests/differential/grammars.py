@@ -8,6 +8,8 @@ from . import (
     grammar_connection,
     grammar_generic,
     grammar_hyperloglog,
+    grammar_list,
+    grammar_set,
     grammar_string,
 )
 from .agreement import Agreement
@@ -21,6 +23,8 @@ GRAMMARS: Final[dict[str, list[Rule]]] = {
     "generic": grammar_generic.GRAMMAR + grammar_generic.STRINGS,
     "bitmap": grammar_bitmap.GRAMMAR + grammar_generic.STRINGS,
     "hyperloglog": grammar_hyperloglog.GRAMMAR,
+    "list": grammar_list.GRAMMAR + grammar_generic.STRINGS[:1],
+    "set": grammar_set.GRAMMAR + grammar_generic.STRINGS[:1],
     "connection": grammar_connection.GRAMMAR + grammar_generic.STRINGS,
 }
 GRAMMARS["mixed"] = [rule for rules in list(GRAMMARS.values()) for rule in rules]

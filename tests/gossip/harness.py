@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 from attrs import Factory, define
+
 from clustrio.gossip.commands import (
     AddSlots,
     Answer,

@@ -20,6 +20,7 @@ import os
 from pathlib import Path
 
 import attrs
+
 from clustrio.gossip import commands, messages
 from clustrio.gossip.config import Bugs
 from clustrio.gossip.events import Event

@@ -6,6 +6,7 @@ from typing import get_args
 
 import attrs
 import pytest
+
 from clustrio.gossip import events
 
 from .stories import DATA, tell
