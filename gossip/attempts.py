@@ -4,8 +4,15 @@ Owns the two endings, apart from `election` and `manual_failover`, since a chang
 whoever causes it. Rule: a primary that paused its clients lets them go on at every ending.
 """
 
-from .events import ElectionEnd, ElectionEnded, ManualEnd, ManualFailoverEnded
+from .events import (
+    ElectionEnded,
+    ManualFailoverEnded,
+)
 from .outputs import UnpauseWrites
+from .reasons import (
+    ElectionEnd,
+    ManualEnd,
+)
 from .turn import Turn
 
 

@@ -14,9 +14,17 @@ The epoch of a claim and its slots come from one packet and are believed togethe
 """
 
 from .epochs import MAX_SANE_EPOCH, raise_current
-from .events import ClaimOutdated, DropReason, MessageDropped, RoleReason, SlotsTaken
+from .events import (
+    ClaimOutdated,
+    MessageDropped,
+    SlotsTaken,
+)
 from .messages import Update
 from .outputs import DeleteKeys
+from .reasons import (
+    DropReason,
+    RoleReason,
+)
 from .roles import become_replica, learn_role, leave_sub_replication
 from .state import Link, Node, bitmap_of, mask_of, slots_in
 from .turn import Turn

@@ -22,9 +22,12 @@ from . import (
     roles,
     voting,
 )
-from .commands import Answer, Request, run_command
+from .command_handlers import run_command
+from .commands import Answer, Request
 from .config import Config
-from .events import DropReason, MessageDropped
+from .events import (
+    MessageDropped,
+)
 from .inputs import (
     ConfigChanged,
     DataSeen,
@@ -58,6 +61,9 @@ from .messages import (
 from .nodes_conf import StoredCluster
 from .outputs import DeliverPublish, Outputs, SlotsMoved
 from .packets import answer, broadcast_pong
+from .reasons import (
+    DropReason,
+)
 from .state import BrokenInvariant, Link, Node
 from .storage import loaded_state, new_state, stored_cluster, take_config
 from .turn import Turn

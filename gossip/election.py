@@ -23,21 +23,23 @@ from .attempts import end_election, timeout_ms
 from .epochs import greatest
 from .events import (
     ElectionDelayed,
-    ElectionEnd,
     ElectionEnded,
     ElectionHastened,
     ElectionScheduled,
     ElectionWon,
     FailoverNotStarted,
-    NotStarted,
-    RoleReason,
-    VoteIgnored,
     VoteNotCounted,
     VoteReceived,
     VotesAsked,
 )
 from .messages import Fail, FailoverAuthAck, FailoverAuthRequest, MessageFlag, NodeFlag
 from .packets import broadcast_pong, send_pong
+from .reasons import (
+    ElectionEnd,
+    NotStarted,
+    RoleReason,
+    VoteIgnored,
+)
 from .roles import become_primary
 from .state import Election, Node
 from .turn import Turn

@@ -8,7 +8,11 @@ slot was imported or by an operator's order); two primaries that took the same o
 
 from typing import Final
 
-from .events import ConfigEpochTaken, EpochCollision, EpochRaised
+from .events import (
+    ConfigEpochTaken,
+    EpochCollision,
+    EpochRaised,
+)
 from .state import Node
 from .turn import Turn
 

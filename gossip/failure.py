@@ -5,7 +5,8 @@ Owns the flags PFAIL and FAIL. Rules:
 * PFAIL is our own finding: a ping was not answered, and no data came, for longer than the timeout.
 * FAIL needs PFAIL and reports of a majority of the voters, not older than twice the timeout (ours
   counts if we vote), or a FAIL message. It is told to all at once.
-* Only voters' reports count. On a new PFAIL we ping all voters at once, so theirs comes back soon.
+* Only voters' reports count. A voter with a new PFAIL pings all the others at once, so that a
+  majority comes together without waiting for the next routine pings.
 * PFAIL ends with an answer. FAIL of a voter lasts twice the timeout at least, and ends only if it
   still has its slots then; FAIL of others ends with an answer.
 
@@ -16,17 +17,19 @@ Owns the flags PFAIL and FAIL. Rules:
 from typing import Final
 
 from .events import (
-    DropReason,
     MessageDropped,
     NodeFailed,
     NodeRecovered,
     NodeReported,
     NodeSuspected,
     ReportWithdrawn,
-    Via,
 )
 from .messages import Fail, NodeFlag
 from .packets import send_ping
+from .reasons import (
+    DropReason,
+    Via,
+)
 from .state import FAILING, Node
 from .turn import Turn
 
@@ -44,7 +47,7 @@ def on_tick(turn: Turn) -> None:
     bugs = turn.config.bugs
     for node in suspects:
         fail_if_quorum(turn, node)
-    if suspects and not bugs.wait_for_gossip_quorum:
+    if suspects and turn.state.is_voter(turn.state.myself) and not bugs.wait_for_gossip_quorum:
         for voter in list(turn.state.owners.values()):
             if voter is not turn.state.myself and not voter.is_failing:
                 send_ping(turn, voter)

@@ -20,18 +20,20 @@ from typing import Final
 
 from .events import (
     AddressLost,
-    HandshakeEnd,
     HandshakeEnded,
-    HandshakeRefusal,
     HandshakeRefused,
     HandshakeStarted,
-    LinkLoss,
     NodeJoined,
     OwnAddressLearned,
 )
 from .limits import MAX_PORT
-from .members import remove_node
+from .members import add_node, remove_node
 from .messages import Header, Heartbeat, Meet, NodeFlag
+from .reasons import (
+    HandshakeEnd,
+    HandshakeRefusal,
+    LinkLoss,
+)
 from .state import Link, Node
 from .storage import new_node_id
 from .turn import Turn
@@ -121,7 +123,7 @@ def on_handshake_answer(turn: Turn, node: Node, link: Link, message: Heartbeat) 
     node.port, node.pport, node.cport = header.port, header.pport, header.cport
     if header.ip:
         node.ip = header.ip
-    state.nodes[node.node_id] = node
+    add_node(turn, node)
     state.banned_until.pop(node.node_id, None)
     turn.tell(NodeJoined(node.node_id))
     turn.changed()

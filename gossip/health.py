@@ -8,8 +8,13 @@ can hear whether somebody else owns its slots by now.
 
 from typing import Final
 
-from .events import HealthChanged, UnhealthyReason
+from .events import (
+    HealthChanged,
+)
 from .outputs import ClusterStateChanged
+from .reasons import (
+    UnhealthyReason,
+)
 from .state import ALL_SLOTS
 from .turn import Turn
 

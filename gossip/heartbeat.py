@@ -16,7 +16,9 @@ from typing import Final
 
 from . import epochs, failure
 from .claims import on_claim, tell_newer_owners
-from .events import LateHeartbeat, LinkLoss
+from .events import (
+    LateHeartbeat,
+)
 from .handshake import expire_handshake, learn_own_address, update_address
 from .links import maybe_connect
 from .members import forget_node, is_banned, learn_node
@@ -35,6 +37,9 @@ from .messages import (
     ShardId,
 )
 from .packets import answer, send_ping
+from .reasons import (
+    LinkLoss,
+)
 from .roles import learn_role, leave_sub_replication, set_shard
 from .state import Link, Node
 from .turn import Turn

@@ -8,10 +8,12 @@ reason; attempts back off to about two a timeout, and begin at once when the pee
 
 from typing import Final
 
-from .events import LinkLoss
 from .inputs import DataSeen, LinkAccepted, LinkClosed, LinkEstablished, LinkFailed
 from .messages import NodeFlag
 from .packets import send_ping
+from .reasons import (
+    LinkLoss,
+)
 from .state import Link, Node
 from .turn import Turn
 

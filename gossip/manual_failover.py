@@ -17,19 +17,21 @@ from .election import on_tick as elect
 from .election import take_over
 from .epochs import take_next
 from .events import (
-    DropReason,
-    ElectionEnd,
-    ManualEnd,
     ManualFailoverRefused,
     ManualFailoverStarted,
     MessageDropped,
     OffsetReached,
     PausedOffsetReceived,
-    RoleReason,
 )
 from .messages import Header, MessageFlag, MfStart
 from .outputs import PauseWrites
 from .packets import send_ping, send_pong
+from .reasons import (
+    DropReason,
+    ElectionEnd,
+    ManualEnd,
+    RoleReason,
+)
 from .state import ManualFailover, Node
 from .turn import Turn
 

@@ -7,9 +7,15 @@ takes its slots, its reports and its links along.
 
 from typing import Final
 
-from .events import LinkLoss, NodeForgotten, NodeLearned
+from .events import (
+    NodeForgotten,
+    NodeLearned,
+)
 from .limits import SLOT_COUNT
 from .messages import GossipEntry, NodeFlag, NodeId
+from .reasons import (
+    LinkLoss,
+)
 from .state import Node
 from .storage import new_node_id
 from .turn import Turn
@@ -61,6 +67,13 @@ def remove_node(turn: Turn, node: Node) -> None:
         primary.flags &= ~NodeFlag.MIGRATE_TO
 
 
+def add_node(turn: Turn, node: Node) -> None:
+    """Files a node under its id; its replicas may be known already."""
+    turn.state.nodes[node.node_id] = node
+    if node.is_primary and turn.state.replicas_of(node):
+        node.flags |= NodeFlag.MIGRATE_TO
+
+
 def learn_node(turn: Turn, entry: GossipEntry, by: Node) -> None:
     """Adds a node on the word of a member, under the id that the member gives."""
     if entry.flags & (NodeFlag.NOADDR | NodeFlag.HANDSHAKE) or not entry.ip:
@@ -82,6 +95,6 @@ def learn_node(turn: Turn, entry: GossipEntry, by: Node) -> None:
         cport=entry.cport,
         shard_id=new_node_id(turn.rng),
     )
-    turn.state.nodes[node.node_id] = node
+    add_node(turn, node)
     turn.tell(NodeLearned(node.node_id, by.node_id))
     turn.save()

@@ -16,7 +16,9 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
-from .events import Event
+from .events import (
+    Event,
+)
 from .messages import Message, NodeId, slots_repr
 from .nodes_conf import StoredCluster
 from .state import LinkId

@@ -8,8 +8,10 @@ the most replicas, so that one moves at a time.
 
 from typing import Final
 
-from .events import RoleReason
 from .messages import NodeFlag, NodeId
+from .reasons import (
+    RoleReason,
+)
 from .roles import become_replica
 from .state import Node
 from .turn import Turn

@@ -6,9 +6,18 @@ node that turns replica has no slots; a primary that gains its first replica may
 """
 
 from .attempts import end_election, end_manual_failover
-from .events import BecamePrimary, BecameReplica, ElectionEnd, ManualEnd, RoleLearned, RoleReason
+from .events import (
+    BecamePrimary,
+    BecameReplica,
+    RoleLearned,
+)
 from .messages import NodeFlag, NodeId
 from .outputs import BecomePrimary
+from .reasons import (
+    ElectionEnd,
+    ManualEnd,
+    RoleReason,
+)
 from .state import Node
 from .turn import Turn
 

@@ -328,20 +328,34 @@ class ClusterState:
         self.invariants_cheap()
         seen = 0
         for node_id, node in self.nodes.items():
-            _require(node.node_id == node_id, "a node is filed under its id")
+            rule = self._maybe_broken_rule(node_id, node)
+            if rule is not None:
+                raise BrokenInvariant(rule)
             _require(seen & node.mask == 0, "a slot has one owner")
             seen |= node.mask
-            _require(bool(node.mask) == (node_id in self.owners), "owners are those with slots")
-            _require(not node.mask or node.is_primary, "only primaries own slots")
-            _require(node.is_primary != node.is_replica or node.in_handshake, "one role each")
-            _require(not (node.is_failed and node.is_suspected), "FAIL replaces PFAIL")
-            _require(node.is_replica or node.replica_of is None, "only replicas have a primary")
-            _require(node.config_epoch <= self.current_epoch, "no config epoch beyond the current")
         _require(seen == self.assigned, "the assigned slots are the owned ones")
         for link_id, link in self.links.items():
             _require(link.link_id == link_id, "a link is filed under its id")
             if link.node is not None:
                 _require(self.nodes.get(link.node.node_id) is link.node, "links lead to nodes")
+
+    def _maybe_broken_rule(self, node_id: NodeId, node: Node) -> str | None:
+        flags, mask = int(node.flags), node.mask
+        if node.node_id != node_id:
+            return "a node is filed under its id"
+        if (mask != 0) != (node_id in self.owners):
+            return "owners are those with slots"
+        if mask and not flags & _PRIMARY:
+            return "only primaries own slots"
+        if not flags & _HANDSHAKE and bool(flags & _PRIMARY) == bool(flags & _REPLICA):
+            return "one role each"
+        if flags & _FAILING == _FAILING:
+            return "FAIL replaces PFAIL"
+        if node.replica_of is not None and not flags & (_REPLICA | _HANDSHAKE):
+            return "only replicas have a primary"
+        if node.config_epoch > self.current_epoch:
+            return "no config epoch beyond the current"
+        return None
 
     def invariants_cheap(self) -> None:
         """The invariants that cost nothing: checked after every step, in production too."""

@@ -6,10 +6,16 @@ happens before `outputs`. A packet is built from the state at the time of the ca
 from the state at the end, so the file is never behind a packet.
 """
 
+from typing import Final
+
 from attrs import Factory, define
 
 from .config import Config
-from .events import AddressChanged, Event, LinkDropped, LinkLoss
+from .events import (
+    AddressChanged,
+    Event,
+    LinkDropped,
+)
 from .inputs import LocalData, Rng
 from .messages import (
     Extension,
@@ -36,8 +42,14 @@ from .outputs import (
     SlotsMarked,
     SlotsMoved,
 )
+from .reasons import (
+    LinkLoss,
+)
 from .state import ClusterState, Link, Node, bitmap_of
 from .storage import stored_cluster
+
+MAX_FORGOTTEN_TOLD: Final = 100
+"""Bounds a packet; more are hardly ever forgotten in one minute."""
 
 
 @define(eq=False)
@@ -156,9 +168,10 @@ class Turn:
             found.append(Hostname(self.config.hostname))
         if self.config.human_nodename:
             found.append(HumanNodename(self.config.human_nodename))
-        for node_id, until in self.state.banned_until.items():
-            if until > self.now:
-                found.append(ForgottenNode(node_id, -(-(until - self.now) // 1000)))
+        banned = [entry for entry in self.state.banned_until.items() if entry[1] > self.now]
+        # The latest are the ones that the others may not have heard of.
+        for node_id, until in banned[-MAX_FORGOTTEN_TOLD:]:
+            found.append(ForgottenNode(node_id, -(-(until - self.now) // 1000)))
         found.append(ShardId(self.state.myself.shard_id))
         return tuple(found)
 

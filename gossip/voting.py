@@ -11,8 +11,14 @@ vote while a sibling has some; a voter in a minority keeps its vote.
 """
 
 from .claims import tell_newer_owners
-from .events import VoteGranted, VoteRefusal, VoteRefused
+from .events import (
+    VoteGranted,
+    VoteRefused,
+)
 from .messages import FailoverAuthAck, FailoverAuthRequest, MessageFlag, NodeFlag
+from .reasons import (
+    VoteRefusal,
+)
 from .state import Link, Node, mask_of
 from .turn import Turn
 

@@ -68,7 +68,7 @@ class ExpiryCycle:
             slot = self._slot
             lifetimes = database.volatile[slot]
             for key in piece:
-                if lifetimes.get(key, now_ms + 1) <= now_ms:
+                if lifetimes.get(key, now_ms) < now_ms:
                     database.remove_expired(slot, key)
                     removed += 1
             looked += len(piece)

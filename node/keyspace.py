@@ -104,11 +104,9 @@ class Database:
         """The living value of `key`, or None. Counts as a use, and as a hit or a miss."""
         slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         value = self.slots[slot].get(key)
-        if value is None:
+        if value is None or (self.volatile_count and self._is_dead(slot, key)):
             self.misses += 1
-            return None
-        if self.volatile_count and self._is_dead(slot, key):
-            self.misses += 1
+            self.effects.record_event(self.index, key, "m", b"keymiss")
             return None
         self.hits += 1
         if self.access is not None:
@@ -117,7 +115,7 @@ class Database:
 
     def get_many(self, keys: list[bytes]) -> list[Value | None]:
         """`get` for a whole pipeline."""
-        if self.volatile_count or self.access is not None:
+        if self.volatile_count or self.access is not None or self.effects.observed:
             return [self.get(key) for key in keys]
         slots = self.slots
         values = [
@@ -198,6 +196,8 @@ class Database:
         slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         if self.meter is not None:
             self.meter.replace(key, self.slots[slot].get(key), value)
+        if self.effects.observed and key not in self.slots[slot]:
+            self.effects.record_event(self.index, key, "n", b"new")
         self.slots[slot][key] = value
         if self.volatile_count and self.volatile[slot].pop(key, None) is not None:
             self.volatile_count -= 1
@@ -209,6 +209,8 @@ class Database:
         slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         if self.meter is not None:
             self.meter.replace(key, self.slots[slot].get(key), value)
+        if self.effects.observed and key not in self.slots[slot]:
+            self.effects.record_event(self.index, key, "n", b"new")
         self.slots[slot][key] = value
         if self.access is not None:
             self.access.touch(slot, key)
@@ -258,7 +260,8 @@ class Database:
 
     def set_many(self, pairs: list[tuple[bytes, bytes]]) -> None:
         """`set` for a whole pipeline of strings."""
-        if self.volatile_count or self.meter is not None or self.access is not None:
+        is_plain = self.meter is None and self.access is None and not self.effects.observed
+        if self.volatile_count or not is_plain:
             for key, value in pairs:
                 self.set(key, value)
             return
@@ -276,7 +279,8 @@ class Database:
     def _is_dead(self, slot: int, key: bytes) -> bool:
         """Whether the lifetime of an existing key is over; on a primary that removes it."""
         at_ms = self.volatile[slot].get(key)
-        if at_ms is None or at_ms > self.clock.now_ms:
+        # A key lives through the millisecond that it is to die at.
+        if at_ms is None or at_ms >= self.clock.now_ms:
             return False
         if not self.is_replica:
             self.remove_expired(slot, key)
@@ -321,7 +325,7 @@ class Database:
                 yield from values.items()
                 continue
             for key, value in values.items():
-                if lifetimes.get(key, now_ms + 1) > now_ms:
+                if lifetimes.get(key, now_ms) >= now_ms:
                     yield key, value
 
     def random_key(self, rng: Generator) -> bytes | None:

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ..slots.randomness import Generator
 from .accounts import Accounts
 from .blocking import BlockedClients
+from .commands.config_commands import ConfigFile
+from .commands.monitor import Monitors
 from .commands.transactions import WatchedKeys
 from .config import Config
+from .debug_switches import DebugSwitches
 from .dispatch import Gate, WrappedCommand
 from .effects import Consumer
 from .errors import INTERNAL, CommandError, ProtocolError
@@ -27,6 +30,9 @@ from .field_expiry import FieldExpiryCycle
 from .keyspace import Clock, Keyspace
 from .latency import LatencyMonitor
 from .memory_limit import MemoryLimit
+from .observe.process import NoProcess, ProcessFacts
+from .observe.standard import standard_sections
+from .observe.traffic import Traffic
 from .pause import ClientPause
 from .registry import Command
 from .resp.encoder import error
@@ -80,16 +86,26 @@ class Machine:
         self.started_ms = now_ms
         self.keyspace = Keyspace(config.databases, config.cluster_enabled, self.clock, rng)
         self.evictor = Evictor(self.keyspace, rng)
-        self.slowlog = SlowLog()
+        self.slowlog = SlowLog(config.is_sensitive)
         self.latency = LatencyMonitor(lambda: self.clock.now_ms // 1000)
         #: The cluster side; None outside a cluster.
         self.cluster: Cluster | None = None
         self.run_id = b"%040x" % rng.getrandbits(160)
+        #: The history of the data that replicas follow.
+        self.replication_id = b"%040x" % rng.getrandbits(160)
+        #: What the operating system knows, and what only the runtime can do: it puts itself here.
+        self.process: ProcessFacts = NoProcess()
+        self.config_file: ConfigFile | None = None
+        self.sleep: Callable[[float], None] = _no_sleep
+        self.unix_time_us: Callable[[], int] = lambda: self.clock.now_ms * 1000
+        #: INFO's sections; features add theirs.
+        self.info = standard_sections()
         self.accounts = Accounts(config)
         self.watched_keys = WatchedKeys()
         self.pause = ClientPause(self)
         self.gate = Gate(self)
         self.blocked = BlockedClients(self)
+        self.monitors = Monitors(self)
         #: Reasons for which every client must pass the gate.
         self._gate_reasons: set[str] = set()
         self.sessions: dict[int, Session] = {}
@@ -106,6 +122,7 @@ class Machine:
         self._expiry_cycles: dict[int, ExpiryCycle] = {}
         #: DEBUG SET-ACTIVE-EXPIRE.
         self.active_expiry = True
+        self.debug_switches = DebugSwitches()
         #: How an orderly end is begun (SHUTDOWN); the runtime puts itself here.
         self.on_shutdown: Callable[[int], None] = _no_runtime
         #: Called on every tick, by features.
@@ -114,6 +131,8 @@ class Machine:
         self.field_expiry = FieldExpiryCycle(self)
         self.on_tick.append(self.field_expiry)
         self.memory = MemoryLimit(self)
+        self.traffic = Traffic(self)
+        self.on_tick.append(self.traffic)
         #: When collections stop being compact; every value points to it.
         self.limits = CollectionLimits()
         apply_settings(self)
@@ -231,6 +250,8 @@ class Machine:
         while (deadline_ms := self.next_deadline_ms()) is not None and deadline_ms <= now_ms:
             _, session_id, wait = heappop(self._deadlines)
             self.unpark(self.sessions[session_id], wait.on_timeout())
+        if self.debug_switches.cron_is_paused:
+            return
         if self.active_expiry and not self.keyspace.is_replica:
             self._expire_keys(is_time_up)
         self.memory.on_tick()
@@ -288,21 +309,28 @@ class Machine:
         session.input_bytes += len(data)
         stream = session.stream
         requests = stream.read(data)
-        if len(requests) == 1 and session.wait is None and not session.backlog:
+        is_idle = session.wait is None and not session.backlog
+        if len(requests) == 1 and is_idle and not session.outbox:
             reply = self._run_one(session, requests[0])
             if reply and not session.outbox and stream.failure is None and not stream.unread:
                 return reply
             return self._finish_turn(session, [reply] if reply else [])
-        if session.wait is not None or session.backlog:
+        if not is_idle:
             session.backlog += self._proper(session, requests, 0)
             return self.proceed(session)
-        replies: list[bytes] = []
+        replies = self._take_outbox(session)
         self._run_batch(session, requests, replies)
         return self._finish_turn(session, replies)
 
     def proceed(self, session: Session) -> bytes:
         """Run the requests that wait in the session, unless it is itself waiting for something."""
-        return self._finish_turn(session, [])
+        return self._finish_turn(session, self._take_outbox(session))
+
+    @staticmethod
+    def _take_outbox(session: Session) -> list[bytes]:
+        """What a client must hear before the reply to anything that is run now: late replies."""
+        pushed, session.outbox = session.outbox, []
+        return pushed
 
     def _finish_turn(self, session: Session, replies: list[bytes]) -> bytes:
         """Run what is left, and see to whatever is out of the ordinary."""
@@ -346,7 +374,7 @@ class Machine:
             statistics.histogram[(elapsed // 1000).bit_length()] += 1
             return reply
         except CommandError as failure:
-            self.gate.count_error(failure)
+            self._count_failure(command, args, failure)
             return failure.encoded()
         except Exception as failure:
             return self._on_failure(session, failure, args, 0) or b""
@@ -378,13 +406,13 @@ class Machine:
                         started = now
                     previous = command
                     run = 0
-                run += 1
                 if command is None or not command.low <= len(args) <= command.high:
                     reply = self.gate.irregular(session, args)
                 else:
+                    run += 1
                     reply = command.function(session, args)
             except CommandError as failure:
-                self.gate.count_error(failure)
+                self._count_failure(command, args, failure)
                 reply = failure.encoded()
             except Exception as failure:
                 settled = self._on_failure(session, failure, args, index)
@@ -399,6 +427,14 @@ class Machine:
         if previous is not None and run:
             previous.statistics.count_run(timer() - started, run)
             session.last_command = previous
+
+    def _count_failure(
+        self, command: Command | WrappedCommand | None, args: list[bytes], failure: CommandError
+    ) -> None:
+        """Book an error reply; a command behind the gate has been booked there as a failure."""
+        self.gate.count_error(failure)
+        if command is not None and command.low <= len(args) <= command.high:
+            command.statistics.failed += 1
 
     def _run_as_one(
         self, session: Session, requests: list[list[bytes]], replies: list[bytes]
@@ -431,7 +467,7 @@ class Machine:
         error. None: the exact parser takes over from request number `taken` on, and what the fast
         one made of the rest goes.
         """
-        if args == [] or args is None:
+        if args == []:
             return b""  # an empty request asks for nothing
         odd = _odd_part(args)
         if odd is not None:
@@ -446,7 +482,7 @@ class Machine:
     ) -> list[list[bytes]]:
         """The requests of the latest read from number `start` on, the odd ones settled."""
         for index in range(start, len(requests)):
-            if requests[index]:
+            if requests[index] != []:
                 odd = _odd_part(requests[index])
                 if odd is not None:
                     return requests[start:index] + session.stream.reparse(index, odd)
@@ -474,11 +510,17 @@ def _no_runtime(exit_code: int) -> None:
     """A machine without a runtime has nothing to shut down."""
 
 
+def _no_sleep(seconds: float) -> None:
+    """A machine without a runtime cannot hold up anything."""
+
+
+#: Stands for a null that a client sent, since None says that nothing is odd.
+_NULL: Final = object()
+
+
 def _odd_part(args: object) -> object | None:
     """What in a request is no bulk string, itself or one of its words; None if all is well."""
-    if not isinstance(args, list):
-        return args
-    for argument in args:
-        if type(argument) is not bytes:
-            return argument if argument is not None else -1
+    for word in args if isinstance(args, list) else [args]:
+        if type(word) is not bytes or not isinstance(args, list):
+            return _NULL if word is None else word
     return None

@@ -1,9 +1,12 @@
 """SLOWLOG: the latest commands that took longer than `slowlog-log-slower-than`."""
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import frozen
+
+from .redaction import redacted
 
 _ARGUMENTS_MAX: Final = 32
 _ARGUMENT_MAX_BYTES: Final = 128
@@ -22,9 +25,10 @@ class SlowEntry:
 
 
 class SlowLog:
-    """A bounded list, newest first."""
+    """A bounded list, newest first. `is_sensitive` tells directives whose values are secret."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
+        self._is_sensitive = is_sensitive
         self.threshold_us = 10_000
         self._entries: deque[SlowEntry] = deque(maxlen=128)
         self._next_id = 0
@@ -46,7 +50,7 @@ class SlowLog:
             self._next_id,
             now_ms // 1000,
             microseconds,
-            _shortened(args),
+            _shortened(redacted(args, self._is_sensitive)),
             address.encode(),
             client_name,
         )
@@ -62,7 +66,7 @@ class SlowLog:
         self._entries.clear()
 
 
-def _shortened(args: list[bytes]) -> tuple[bytes, ...]:
+def _shortened(args: Sequence[bytes]) -> tuple[bytes, ...]:
     """Long requests are cut, so that the log never holds much memory."""
     shown = [_shortened_argument(argument) for argument in args[:_ARGUMENTS_MAX]]
     if len(args) > _ARGUMENTS_MAX:

@@ -159,10 +159,11 @@ def type_(session: Session, args: list[bytes]) -> bytes:
 
 def _place(target: Database, key: bytes, value: object, expiry: int | None) -> None:
     """Store a value that comes from another place, with the lifetime that it had there."""
+    # What stood there goes first, so that the key counts as a new one.
+    target.delete(key)
     target.set(key, value)
     if expiry is not None:
         target.expire_at(key, expiry)
-    target.effects.record_event(target.index, key, "n", b"new")
 
 
 def _announce_move(

@@ -7,8 +7,8 @@ from ..errors import NOT_AN_INTEGER, OUT_OF_RANGE, SYNTAX, CommandError
 from ..values.numbers import INTEGER_MAXIMUM, parse_integer
 from ..values.scancursor import Indexed
 
-#: More repeated picks than this at a time are refused, so that nobody waits for a second.
-REPEATED_PICKS_MAX: Final = 1 << 20
+#: More repeated picks than this at a time are refused: nobody is to wait so long for others.
+REPEATED_PICKS_MAX: Final = 1 << 22
 #: So many picks, or fewer members than this, are worth a list of all members.
 _LISTED: Final = 256
 

@@ -97,7 +97,7 @@ def keys(session: Session, args: list[bytes]) -> bytes:
         lifetimes = db.volatile[slot]
         if lifetimes:
             found += [
-                key for key in values if matches(key) and lifetimes.get(key, now_ms + 1) > now_ms
+                key for key in values if matches(key) and lifetimes.get(key, now_ms) >= now_ms
             ]
         else:
             found += filter(matches, values)

@@ -7,14 +7,15 @@ took the whole set.
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import MUST_BE_POSITIVE, NOT_AN_INTEGER, OUT_OF_RANGE, SYNTAX, CommandError
+from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..keyspace import Database
 from ..lazyfree import free_later
 from ..registry import command
 from ..resp.encoder import EMPTY_ARRAY, ONE, ZERO, array, bulk, bulk_array, integer
 from ..session import Session
-from ..values.numbers import INTEGER_MAXIMUM, INTEGER_MINIMUM, parse_integer
+from ..values.numbers import parse_integer
 from ..values.setvalue import SetValue
+from .random_picks import parse_pick, pick
 from .scan_collections import (
     EMPTY_SCAN,
     parse_cursor,
@@ -25,12 +26,6 @@ from .scan_collections import (
 
 #: SPOP propagates so many members in one SREM.
 _MEMBERS_PER_COMMAND: Final = 1024
-#: So many members SRANDMEMBER may draw with repetition: the reply is built in memory, at once.
-DRAWS_MAX: Final = 1 << 22
-_NOT_INVERTIBLE: Final = CommandError(
-    b"ERR value is out of range, value must between %d and %d"
-    % (INTEGER_MINIMUM + 1, INTEGER_MAXIMUM)
-)
 
 
 def _announce_removal(db: Database, key: bytes, value: SetValue, event: bytes) -> None:
@@ -269,32 +264,14 @@ def srandmember(session: Session, args: list[bytes]) -> bytes:
     """Returns random members of a set: different ones, or with a negative count any."""
     if len(args) > 3:
         raise SYNTAX
-    count = None
-    if len(args) == 3:
-        count = parse_integer(args[2])
-        if count is None:
-            raise NOT_AN_INTEGER
-        if count == INTEGER_MINIMUM:
-            raise _NOT_INVERTIBLE
+    count = parse_pick(args, b"")[0] if len(args) == 3 else None
     value = session.db.typed(args[1], SetValue)
     if value is None:
         return session.encoder.null if count is None else EMPTY_ARRAY
     rng = session.machine.rng
     if count is None:
         return bulk(value.random_member(rng))
-    if count >= 0:
-        return bulk_array(value.random_members(count, rng))
-    if -count > DRAWS_MAX:
-        raise OUT_OF_RANGE
-    if -count <= _FEW_DRAWS:
-        return bulk_array([value.random_member(rng) for _ in range(-count)])
-    # For many draws from what is no sequence a list pays.
-    members, size, draw = list(value), len(value), rng.randrange
-    return bulk_array([members[draw(size)] for _ in range(-count)])
-
-
-#: Up to here each draw looks for its own member.
-_FEW_DRAWS: Final = 8
+    return bulk_array(pick(value, count, rng))
 
 
 @command(

@@ -102,16 +102,18 @@ class WatchedKeys:
     def on_effects(self, batch: EffectBatch) -> None:
         """Spoil the transactions of everybody who watched what changed."""
         for place in batch.touched:
-            self._spoil(place)
+            for session in self.watchers.get(place, ()):
+                _watch_of(session).is_spoilt = True
         for database in batch.flushed:
-            for place in list(self.watchers):
+            for place, sessions in self.watchers.items():
                 if database in (-1, place[0]):
-                    self._spoil(place)
+                    for session in sessions:
+                        _watch_of(session).on_flush(session, place)
 
-    def _spoil(self, place: tuple[int, bytes]) -> None:
-        for session in self.watchers.get(place, ()):
-            watch: Watch = session.features[_FEATURE]
-            watch.is_spoilt = True
+
+def _watch_of(session: Session) -> "Watch":
+    watch: Watch = session.features[_FEATURE]
+    return watch
 
 
 class Watch:
@@ -123,6 +125,13 @@ class Watch:
         self.table = table
         self.places: dict[tuple[int, bytes], bool] = {}
         self.is_spoilt = False
+
+    def on_flush(self, session: Session, place: tuple[int, bytes]) -> None:
+        """A whole database went or became another: a key that was and is missing has not changed."""
+        index, key = place
+        lives = session.machine.keyspace.database(index).peek(key) is not None
+        if lives or self.places[place]:
+            self.is_spoilt = True
 
     def on_disconnect(self, session: Session) -> None:
         """The client is gone, or wants to watch no more."""

@@ -30,9 +30,6 @@ _CUT_ARRAY_HEADER: Final = re.compile(rb"\*\d*\r?\Z").search
 _WIDE_BULK: Final = re.compile(rb"\$\d{7}").search
 _CUT_HEADER_MAX_BYTES: Final = 16
 _REMEMBERED_MAX_BYTES: Final = 64 * 1024
-_NULL_ARRAY: Final = b"*-1\r\n"
-#: More than any request has.
-_UNKNOWN_BYTES: Final = 1 << 62
 _SHORTEST_REQUEST: Final = 14  # *1 CRLF $4 CRLF PING CRLF
 _STAR: Final = ord("*")
 _DOLLAR: Final = ord("$")
@@ -142,17 +139,17 @@ class RequestStream:
                 if not self._has_data():
                     self._certain = True
                     if len(data) <= _REENCODED_MAX_BYTES and not _is_canonical([request], data):
-                        return self._again([], 0, None)
+                        return self._again([], None)
                     return [request]
             except _BALKS as failure:
-                return self._again([], 0, failure)
+                return self._again([], failure)
             if _WIDE_ARRAY(data, _SHORTEST_REQUEST):
-                return [request, *self._again([request], 1, None)]
+                return self._again([request], None)
             requests = [request]
             try:
                 requests.extend(iter(self._gets, _MISSING))
             except _BALKS as failure:
-                return requests + self._again(requests, len(requests), failure)
+                return self._again(requests, failure)
             return self._after_fast(requests, data)
         return self._read_carefully(data)
 
@@ -160,30 +157,42 @@ class RequestStream:
         """The fast parser has taken what it could: note where that leaves us."""
         # It swallows a lone type byte, so a request surely ends only with its line.
         if requests and not self._has_data() and received[-1] == _LF:
-            if len(requests) < _REENCODED_MAX and self._chunk is not None:
-                whole = self._chunk
-                if len(whole) <= _REENCODED_MAX_BYTES and not _is_canonical(requests, whole):
-                    return self._again([], 0, None)
-            # Or perhaps this is the edge between two elements of one more request.
             self._ready = True
-            self._certain = False
             self.pending_bytes = 0
+            # Or perhaps this is the edge between two elements of one more request.
+            self._certain = False
+            whole = self._chunk
+            if (
+                len(requests) < _REENCODED_MAX
+                and whole is not None
+                and len(whole) <= _REENCODED_MAX_BYTES
+            ):
+                if not _is_canonical(requests, whole):
+                    return self._again([], None)
+                self._certain = True
             return requests
         self._ready = False
         self.pending_bytes = len(received) if requests else self.pending_bytes + len(received)
+        taken_bytes = _encoded_bytes(requests)
+        if taken_bytes < 0:
+            # One of them is odd, so the exact parser will go over all this anyway.
+            return requests
         if self._chunk is not None and _WIDE_BULK(self._chunk):
             # Perhaps a longer bulk string is announced than is allowed: look exactly.
-            return requests + self._again(requests, len(requests), None)
-        self._note_partial(requests, received)
+            return self._again(requests, None)
+        rest = self._partial_bytes + len(received) - taken_bytes
+        if 0 < rest <= len(received) and received[-rest] != _STAR:
+            # What begins here is no array: an inline request, however it may look.
+            self._use_exact(received[-rest:])
+            return requests + self._read_exactly()
+        self._note_partial(requests, received, rest)
         return requests
 
-    def _note_partial(self, requests: list[Request], received: bytes) -> None:
-        """A request is half read: find out how much of it there is; keep that if it is little."""
-        taken = _encoded_bytes(requests)
-        rest = self._partial_bytes + len(received) - taken if taken >= 0 else _UNKNOWN_BYTES
+    def _note_partial(self, requests: list[Request], received: bytes, rest: int) -> None:
+        """So much of a request is half read: keep it, if it is little."""
         if not requests and self._chunk is not None and len(self._chunk) <= _REMEMBERED_MAX_BYTES:
             pass
-        elif 0 < rest <= min(len(received), _REMEMBERED_MAX_BYTES) and received[-rest] == _STAR:
+        elif 0 < rest <= min(len(received), _REMEMBERED_MAX_BYTES):
             self._chunk = received[-rest:]
         else:
             self._chunk = None
@@ -223,7 +232,7 @@ class RequestStream:
             data = self._held + data
             self._partial_bytes -= len(self._held)
             self._held = b""
-        if self._ready and data[0] != _STAR and data[0] != _DOLLAR:
+        if self._ready and data[0] != _STAR and (self._certain or data[0] != _DOLLAR):
             self._use_exact(data)
             return self._read_exactly()
         # What was held back is remembered already, unless it opened a new request.
@@ -243,11 +252,13 @@ class RequestStream:
                 try:
                     requests.extend(iter(self._gets, _MISSING))
                 except _BALKS as failure:
-                    return requests + self._again(requests, len(requests), failure, data)
+                    return self._again(requests, failure, data)
             if wide is None:
                 return self._after_careful(requests, data)
             if not self._has_data():
                 # A real header, not payload: it is too wide for the fast parser.
+                if _count_proper(requests) < len(requests):
+                    return self._again(requests, None, data)
                 self._use_exact(data[end:])
                 return requests + self._read_exactly()
             start, look_from = end, end + 1
@@ -299,39 +310,43 @@ class RequestStream:
     # --- the odd cases
     # -----------------------------------------------------------------------------
 
-    def _again(
-        self, requests: list[Request], taken: int, cause: object, data: bytes = b""
-    ) -> list[Request]:
-        """Parse exactly from request number `taken` of this `read` on.
+    def _again(self, requests: list[Request], cause: object, data: bytes = b"") -> list[Request]:
+        """Keep the proper ones at the head of `requests`, and parse exactly what follows them.
 
-        If the start of the first request is gone, the length of those that were taken (`requests`)
-        tells where in `data` the next one starts.
+        If the start of the first request is gone, the lengths of those kept tell where in `data` the
+        next one starts.
         """
+        kept = requests[: _count_proper(requests)]
         chunk = self._chunk
+        skipped = len(kept)
         if chunk is None:
-            start = _encoded_bytes(requests) - self._partial_bytes
-            if not requests or not 0 <= start < len(data):
+            start = _encoded_bytes(kept) - self._partial_bytes
+            if not kept or not 0 <= start < len(data):
                 shown = _byte(cause)
                 self.failure = ProtocolError(b"Protocol error: expected '$', got '%b'" % shown)
-                return []
-            chunk, taken = data[start:], 0
+                return kept
+            chunk, skipped = data[start:], 0
         self._use_exact(chunk)
         exact = self._exact
         assert exact is not None
         try:
-            for _ in range(taken):
+            for _ in range(skipped):
                 exact.gets(self._bulk_max_bytes)
         except ProtocolError as failure:
             self.failure = failure
-            return []
-        return self._read_exactly()
+            return kept
+        return kept + self._read_exactly()
 
     def reparse(self, taken: int, odd: object) -> list[Request]:
         """A request of the last `read`, number `taken`, is no list of bulk strings: `odd` is in it.
 
         Returns what the exact parser makes of it and of what follows.
         """
-        return self._again([], taken, odd)
+        if self._chunk is None:
+            self.failure = ProtocolError(b"Protocol error: expected '$', got '%b'" % _byte(odd))
+            return []
+        requests: list[Request] = [[]] * taken
+        return self._again(requests, odd)[taken:]
 
     def drop(self) -> None:
         """Forget everything that was received: the connection is on its way out."""
@@ -348,13 +363,18 @@ class RequestStream:
         self._bulk_max_bytes = bulk_max_bytes
 
 
-def _encoded_bytes(requests: Sequence[Request | None]) -> int:
+def _count_proper(requests: Sequence[object]) -> int:
+    """How many requests stand before the first that is no list of bulk strings."""
+    for count, request in enumerate(requests):
+        if not isinstance(request, list) or any(type(word) is not bytes for word in request):
+            return count
+    return len(requests)
+
+
+def _encoded_bytes(requests: Sequence[Request]) -> int:
     """How long requests are on the wire; -1 if one of them is odd."""
     try:
-        return sum(
-            len(_NULL_ARRAY) if request is None else len(pack_bulks(tuple(request)))
-            for request in requests
-        )
+        return sum(len(pack_bulks(tuple(request))) for request in requests)
     except TypeError:
         return -1
 

@@ -109,6 +109,7 @@ class DataPlane:
         clock.monotonic_ms = int(monotonic() * 1000)
         connections = self.connections
         receive = machine.receive
+        reads = writes = 0
         for descriptor, mask in events:
             connection = connections.get(descriptor)
             if connection is None:
@@ -130,9 +131,11 @@ class DataPlane:
             if not data:
                 self._on_end(connection)
                 continue
+            reads += 1
             if len(data) >= connection.chunk_bytes:
                 connection.grow_chunk()
-            reply = receive(connection.session, data)
+            session = connection.session
+            reply = receive(session, data)
             if reply:
                 if connection.rest:
                     self._queue(connection, reply)
@@ -144,11 +147,15 @@ class DataPlane:
                 except OSError:
                     self.close(connection)
                     continue
+                writes += 1
+                session.sent_bytes += sent
                 if sent != len(reply):
                     self._queue(connection, memoryview(reply)[sent:])
                     continue
-            if connection.session.close_after_reply:
+            if session.close_after_reply:
                 self.close(connection)
+        machine.traffic.reads += reads
+        machine.traffic.writes += writes
         if machine.awake:
             self.flush_awake()
 
@@ -199,6 +206,8 @@ class DataPlane:
             self.close(connection)
             return False
         session = connection.session
+        session.sent_bytes += session.output_bytes - connection.rest_bytes
+        self.machine.traffic.writes += 1
         session.output_bytes = connection.rest_bytes
         if not connection.closed and not connection.rest:
             if session.close_after_reply or connection.ended:

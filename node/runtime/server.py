@@ -1,12 +1,11 @@
 """One server process: listeners, data plane, timer, signals, order of start and stop."""
 
 import os
-import resource
 import signal
 import socket
 from functools import partial
 from random import SystemRandom
-from time import monotonic, perf_counter, perf_counter_ns, time
+from time import monotonic, perf_counter, perf_counter_ns, sleep, time, time_ns
 from typing import Final
 
 import trio
@@ -18,6 +17,7 @@ from ..machine import Machine
 from ..version import REDIS_VERSION
 from .bus import Bus
 from .dataplane import DataPlane
+from .facts import SystemFacts
 from .garbage import collect_young_garbage
 from .listeners import (
     CannotListenError,
@@ -26,11 +26,10 @@ from .listeners import (
     open_unix_listener,
     tune_client,
 )
+from .live_settings import LiveSettings, ServerConfigFile, possible_clients
 from .log import RedisLog
 from .nodes_file import NodesFile, NodesFileError
 
-#: Descriptors that are not clients: listeners, files, the bus.
-_RESERVED_DESCRIPTORS: Final = 32
 _PORT_MAX: Final = 65_535
 
 #: The longest that active expiry may hold up the clients at a time.
@@ -65,6 +64,12 @@ class Server:
         self._signals_seen = 0
         self.exit_code = 0
         self.machine.on_shutdown = self.request_stop
+        self.machine.process = SystemFacts()
+        self.machine.sleep = sleep
+        self.machine.unix_time_us = _unix_time_us
+        if config_path:
+            self.machine.config_file = ServerConfigFile(config_path)
+        self.live_settings = LiveSettings(self)
 
     def request_stop(self, exit_code: int = 0) -> None:
         """Begin an orderly end."""
@@ -115,7 +120,7 @@ class Server:
         for listener in self._bus_listeners:
             listener.setblocking(False)
 
-    def _admit(self, client: socket.socket) -> str | None:
+    def admit(self, client: socket.socket) -> str | None:
         """Why a client cannot be served; None lets it in."""
         if len(self.machine.sessions) >= self.config.maxclients:
             return "-ERR max number of clients reached\r\n"
@@ -131,7 +136,7 @@ class Server:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals)
             for listener in self.listeners:
-                self.plane.listen(listener, self._admit)
+                self.plane.listen(listener, self.admit)
             nursery.start_soon(self.plane.run)
             if self.bus is not None:
                 nursery.start_soon(self.bus.run, self._bus_listeners)
@@ -213,23 +218,18 @@ class Server:
 
     def _raise_descriptor_limit(self) -> None:
         """Make room for `maxclients` sockets, or lower `maxclients` to the room there is."""
-        wanted = self.config.maxclients + _RESERVED_DESCRIPTORS
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft == resource.RLIM_INFINITY or soft >= wanted:
-            return
-        ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
-        except (OSError, ValueError):
-            ceiling = soft
-        if ceiling < wanted:
-            possible = max(1, ceiling - _RESERVED_DESCRIPTORS)
+        wanted = self.config.maxclients
+        possible = possible_clients(wanted)
+        if possible < wanted:
             self.log.warning(
-                f"You requested maxclients of {self.config.maxclients} requiring at least {wanted} "
-                f"max file descriptors. Current maximum open files is {ceiling}. maxclients has "
-                f"been reduced to {possible} to compensate for low ulimit.",
+                f"You requested maxclients of {wanted}, but the limit of open files does not allow "
+                f"as many. maxclients has been reduced to {possible} to compensate for low ulimit.",
             )
             self.config.set([("maxclients", str(possible))])
+
+
+def _unix_time_us() -> int:
+    return time_ns() // 1000
 
 
 def _is_past(moment_s: float) -> bool:

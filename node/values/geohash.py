@@ -231,13 +231,14 @@ class _Cell:
         return _Cell(self._moved(x, _EVEN_BITS << 1) | self._moved(y, _EVEN_BITS), self.steps)
 
     def _moved(self, by: int, mask: int) -> int:
+        if not by:
+            # A longitude of exactly 180 has one bit too many, which only a move in x takes away.
+            return self.bits & mask
         mask &= (1 << 2 * self.steps) - 1
         if by > 0:
             # Filling the other coordinate's bits carries the one across them.
             return (self.bits | ~mask) + (mask & -mask) & mask
-        if by < 0:
-            return (self.bits & mask) - (mask & -mask) & mask
-        return self.bits & mask
+        return (self.bits & mask) - (mask & -mask) & mask
 
 
 def _cell_of(shape: Shape, steps: int) -> _Cell:

@@ -107,3 +107,27 @@ def same_encoding(command: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     if ours.kind == theirs.kind == b"$" and ours.value in STRING_ENCODINGS:
         return theirs.value in STRING_ENCODINGS
     return ours == theirs
+
+
+def numbers_alike(inner: Agreement = exact) -> Agreement:
+    """Another agreement in which numbers count as such.
+
+    Redis prints a double with 17 digits up to 7.0 and as short as can be from 7.2 on.
+    """
+
+    def agree(command: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+        return inner(command, _with_plain_numbers(ours), _with_plain_numbers(theirs))
+
+    return agree
+
+
+def _with_plain_numbers(reply: Reply) -> Reply:
+    """A reply with all its numbers printed in one way."""
+    if isinstance(reply.value, tuple):
+        return Reply(reply.kind, tuple(map(_with_plain_numbers, reply.value)))
+    if reply.kind in (b"$", b",") and isinstance(reply.value, bytes):
+        try:
+            return Reply(reply.kind, repr(float(reply.value)).encode())
+        except ValueError:
+            return reply
+    return reply

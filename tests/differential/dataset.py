@@ -98,4 +98,10 @@ def _in_order(kind: bytes, content: Reply) -> object:
     if kind == b"hash":
         texts = [reply.text for reply in content.items]
         return sorted(zip(texts[::2], texts[1::2], strict=True))
+    if kind == b"zset":
+        texts = [reply.text for reply in content.items]
+        # Versions of Redis print the same score in different ways.
+        return [
+            (text, repr(float(score))) for text, score in zip(texts[::2], texts[1::2], strict=True)
+        ]
     return content

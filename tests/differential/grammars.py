@@ -7,10 +7,15 @@ from . import (
     grammar_bitmap,
     grammar_connection,
     grammar_generic,
+    grammar_geo,
+    grammar_hash,
     grammar_hyperloglog,
     grammar_list,
     grammar_set,
+    grammar_sort,
+    grammar_stream,
     grammar_string,
+    grammar_zset,
 )
 from .agreement import Agreement
 from .dsl import Command, Rule, damaged, vary_case
@@ -25,6 +30,11 @@ GRAMMARS: Final[dict[str, list[Rule]]] = {
     "hyperloglog": grammar_hyperloglog.GRAMMAR,
     "list": grammar_list.GRAMMAR + grammar_generic.STRINGS[:1],
     "set": grammar_set.GRAMMAR + grammar_generic.STRINGS[:1],
+    "hash": grammar_hash.GRAMMAR + grammar_generic.STRINGS[:1],
+    "zset": grammar_zset.GRAMMAR + grammar_generic.STRINGS[:1],
+    "geo": grammar_geo.GRAMMAR + grammar_generic.STRINGS[:1],
+    "stream": grammar_stream.GRAMMAR + grammar_generic.STRINGS[:1],
+    "sort": grammar_sort.GRAMMAR,
     "connection": grammar_connection.GRAMMAR + grammar_generic.STRINGS,
 }
 GRAMMARS["mixed"] = [rule for rules in list(GRAMMARS.values()) for rule in rules]

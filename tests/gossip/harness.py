@@ -22,7 +22,9 @@ from clustrio.gossip.commands import (
 )
 from clustrio.gossip.config import Config
 from clustrio.gossip.core import TICK_MS, GossipCore
-from clustrio.gossip.events import Event
+from clustrio.gossip.events import (
+    Event,
+)
 from clustrio.gossip.inputs import (
     ConfigChanged,
     Input,
@@ -245,17 +247,16 @@ class World:
         names = [chr(ord("A") + index) for index in range(primaries * (1 + replicas))]
         for name in names:
             self.add_one(name, **options)
-        for index, name in enumerate(names[1:], start=1):
-            self.sims[name].core.state.myself.config_epoch = 0
+        for name in names[1:]:
             self.sims[name].must(MeetNode(self.sims[names[0]].ip, 6379, 16_379))
-            del index
-        self.run(3_000)
+        self.run(2_000)
         bounds = [16_384 * index // primaries for index in range(primaries + 1)]
         for index, name in enumerate(names[:primaries]):
             self.sims[name].must(AddSlots(tuple(range(bounds[index], bounds[index + 1]))))
         for index, name in enumerate(names[primaries:]):
             self.sims[name].must(Replicate(id_of(names[index % primaries])))
-        self.run(8_000)
+        # Longer than a primary waits before it says that all is well.
+        self.run(3_000 + min(self.sims[names[0]].config.node_timeout_ms, 5_000))
         assert all(sim.core.state.is_ok for sim in self.sims.values()), "the cluster did not form"
         self.record_of.clear()
         return self

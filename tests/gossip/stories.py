@@ -23,7 +23,9 @@ import attrs
 
 from clustrio.gossip import commands, messages
 from clustrio.gossip.config import Bugs
-from clustrio.gossip.events import Event
+from clustrio.gossip.events import (
+    Event,
+)
 from clustrio.gossip.inputs import LinkAccepted, MessageReceived
 from clustrio.gossip.messages import MessageFlag, NodeFlag, slots_text
 from clustrio.gossip.nodes_conf import flags_text

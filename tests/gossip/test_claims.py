@@ -7,6 +7,7 @@ import pytest
 from clustrio.gossip.commands import (
     BumpEpoch,
     Failover,
+    MeetNode,
     SetSlotImporting,
     SetSlotMigrating,
     SetSlotNode,
@@ -43,8 +44,6 @@ def owners(world: World) -> set[tuple[tuple[str, int], ...]]:
 def test_p50_an_unassigned_slot_goes_to_whoever_claims_it() -> None:
     world = World()
     world.add("A B")
-    from clustrio.gossip.commands import MeetNode
-
     world.sims["A"].must(MeetNode("10.0.0.2", 6379, 16_379))
     world.run(2_000)
     claim(world.sims["A"], "B", 0b111, 0)
@@ -200,6 +199,7 @@ def test_p56_a_migration_goes_on_to_the_successor_of_its_target() -> None:
     assert world.sims["A"].core.state.migrating_to == {5: id_of("E")}
 
 
+@pytest.mark.slow
 def test_05_a_slot_always_has_an_owner_when_the_target_dies_after_the_move() -> None:
     world = World().cluster(3, 1, node_timeout_ms=1_000)
     world.sims["B"].must(SetSlotImporting(0, id_of("A")))

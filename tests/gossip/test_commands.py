@@ -2,7 +2,7 @@
 
 import pytest
 
-from clustrio.gossip import commands
+from clustrio.gossip import command_handlers, commands
 from clustrio.gossip.commands import (
     AddSlots,
     BumpEpoch,
@@ -213,4 +213,4 @@ def test_save_config_saves_and_syncs() -> None:
 
 
 def test_every_request_is_handled() -> None:
-    assert set(commands.Request.__args__) == set(commands._RUN)
+    assert set(commands.Request.__args__) == set(command_handlers._RUN)

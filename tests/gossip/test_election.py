@@ -2,7 +2,7 @@
 
 import pytest
 
-from clustrio.gossip.commands import BumpEpoch, Failover
+from clustrio.gossip.commands import BumpEpoch, Failover, MeetNode, Replicate
 from clustrio.gossip.events import (
     BecamePrimary,
     ElectionScheduled,
@@ -10,6 +10,7 @@ from clustrio.gossip.events import (
     VoteGranted,
     VotesAsked,
 )
+from clustrio.gossip.inputs import MessageReceived
 from clustrio.gossip.messages import FailoverAuthAck, FailoverAuthRequest, Message
 from clustrio.gossip.outputs import Outputs, PauseWrites, UnpauseWrites
 
@@ -83,6 +84,7 @@ def test_p32_no_second_vote_in_an_epoch_even_after_a_restart() -> None:
     assert world.sims["B"].core.state.last_vote_epoch == epoch
 
 
+@pytest.mark.slow
 def test_p32_nobody_wins_an_epoch_that_another_won() -> None:
     world = World(seed=3, latency_ms=40).cluster(5, 2, node_timeout_ms=1_000)
     for name in "AB":
@@ -92,6 +94,7 @@ def test_p32_nobody_wins_an_epoch_that_another_won() -> None:
     assert len(won) == len(set(won)) == 2
 
 
+@pytest.mark.slow
 def test_p39_equal_replicas_do_not_start_together() -> None:
     world = World().cluster(3, 2, node_timeout_ms=1_000)
     world.kill("A")
@@ -105,6 +108,7 @@ def test_p39_equal_replicas_do_not_start_together() -> None:
     assert len(world.events(VotesAsked)) == 1
 
 
+@pytest.mark.slow
 def test_14_the_loser_follows_the_winner_and_does_not_win_later() -> None:
     world = World(latency_ms=30).cluster(3, 2, node_timeout_ms=1_000)
     world.kill("A")
@@ -134,8 +138,6 @@ def test_13_an_empty_replica_does_not_win_beside_one_with_data() -> None:
 
 def test_12_an_offset_of_another_history_is_worth_nothing() -> None:
     world = World().cluster(2, 2, node_timeout_ms=1_000)
-    from clustrio.gossip.commands import Replicate
-
     world.sims["B"].own_offset = 1_000
     world.run(500)
     assert world.sims["D"].own_offset == 1_000
@@ -147,6 +149,7 @@ def test_12_an_offset_of_another_history_is_worth_nothing() -> None:
     assert world.sims["C"].sees("D").offset == 0
 
 
+@pytest.mark.slow
 def test_15_just_under_half_of_the_primaries_may_die() -> None:
     world = World().cluster(7, 1, node_timeout_ms=1_000)
     for name in "ABC":
@@ -183,6 +186,7 @@ def test_p44_it_works_from_offset_zero() -> None:
     assert world.owner(0) == {"D"}
 
 
+@pytest.mark.slow
 def test_23_of_two_manual_failovers_at_once_one_is_done() -> None:
     world = World().cluster(3, 2)
     world.sims["D"].must(Failover())
@@ -206,8 +210,6 @@ def test_50_manual_failovers_in_a_row_each_succeed() -> None:
 def test_p46_equal_epochs_part() -> None:
     world = World(seed=9)
     world.add("A B C D E F")
-    from clustrio.gossip.commands import MeetNode
-
     for name in "BCDEF":
         world.sims[name].must(MeetNode("10.0.0.1", 6379, 16_379))
     world.run(10_000)
@@ -244,8 +246,6 @@ def test_p33_a_vote_for_another_attempt_does_not_count() -> None:
     # The first attempt fails, as its votes are lost; they arrive in the second.
     world.run_until(lambda: len(world.events(VotesAsked)) == 2, 9_000)
     first = [m for m in late if isinstance(m, FailoverAuthAck)][:2]
-    from clustrio.gossip.inputs import MessageReceived
-
     for message in first:
         name = next(n for n in "BC" if id_of(n) == message.header.sender)
         link = world.sims["D"].sees(name).link

@@ -1,10 +1,19 @@
-"""P20-P29: who is down, and for how long; see the list of promises in README.md of the package."""
+"""P20-P27: who is down, and for how long. The P numbers are the promises of a Redis Cluster."""
 
 import pytest
 
-from clustrio.gossip.events import LinkDropped, LinkLoss, NodeFailed, NodeRecovered, NodeSuspected
-from clustrio.gossip.inputs import DataSeen
+from clustrio.gossip import failure
+from clustrio.gossip.events import (
+    LinkDropped,
+    NodeFailed,
+    NodeRecovered,
+    NodeSuspected,
+)
+from clustrio.gossip.inputs import DataSeen, WallClockChanged
 from clustrio.gossip.messages import Message, NodeFlag, Ping, Pong
+from clustrio.gossip.reasons import (
+    LinkLoss,
+)
 
 from .harness import Sim, World, id_of
 
@@ -16,8 +25,6 @@ def report(world: World, reporter: str, at: str, about: str) -> None:
     sim = world.sims[at]
     node, by = sim.sees(about), sim.sees(reporter)
     turn = sim.core._turn(world.now)
-    from clustrio.gossip import failure
-
     failure.on_report(turn, node, by, is_failing=True)
     sim.carry_out(sim.core._finish(turn))
 
@@ -45,8 +52,6 @@ def test_p23_fail_needs_a_majority_of_recent_reports(
         sim.sees("E").reports[id_of(name)] = world.now - later_ms
     suspect(sim, "E")
     turn = sim.core._turn(world.now)
-    from clustrio.gossip import failure
-
     failure.fail_if_quorum(turn, sim.sees("E"))
     assert sim.sees("E").is_failed == fails
 
@@ -169,8 +174,6 @@ def test_26_a_peer_that_accepts_and_resets_is_suspected_and_not_hammered() -> No
 
 
 def test_25_a_jump_of_the_wall_clock_changes_nothing() -> None:
-    from clustrio.gossip.inputs import WallClockChanged
-
     world = World().cluster(3, 1)
     for hours in (-1, 1, 0):
         for sim in world.sims.values():

@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from clustrio.gossip import limits
 from clustrio.gossip.frame import NEED_DATA, FrameLimits, FrameReader
 from clustrio.gossip.messages import Ping, Publish

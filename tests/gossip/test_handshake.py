@@ -3,7 +3,12 @@
 import pytest
 
 from clustrio.gossip.commands import Done, ForgetNode, MeetNode, Refused, Reset
-from clustrio.gossip.events import AddressLost, NodeForgotten, NodeJoined, NodeLearned
+from clustrio.gossip.events import (
+    AddressLost,
+    NodeForgotten,
+    NodeJoined,
+    NodeLearned,
+)
 from clustrio.gossip.handshake import maybe_address
 from clustrio.gossip.inputs import ConfigChanged, LinkAccepted, MessageReceived
 from clustrio.gossip.messages import GossipEntry, NodeFlag, Ping, Pong
@@ -31,8 +36,8 @@ def test_addresses_are_ip_addresses(text: str, address: str | None) -> None:
 def test_p71_any_connected_graph_of_meets_ends_fully_meshed(graph: str) -> None:
     world = World()
     world.add("A B C D E")
-    for one, other in graph.split():
-        world.sims[one].must(MeetNode(world.sims[other].ip, 6379, 16_379))
+    for pair in graph.split():
+        world.sims[pair[0]].must(MeetNode(world.sims[pair[1]].ip, 6379, 16_379))
     world.run(8_000)
     for sim in world.sims.values():
         assert set(sim.core.state.nodes) == {id_of(name) for name in "ABCDE"}
@@ -71,6 +76,7 @@ def test_a_node_without_an_address_is_not_learned(flags: NodeFlag) -> None:
     assert not world.events(NodeLearned)
 
 
+@pytest.mark.slow
 def test_p72_a_forgotten_node_stays_away_for_a_minute_and_for_good_if_all_forgot() -> None:
     world = World().cluster(3, 1)
     world.sims["A"].must(ForgetNode(id_of("F")))
@@ -153,9 +159,9 @@ def test_a_host_name_spreads_and_goes() -> None:
 def test_replicas_have_the_shard_of_their_primary_everywhere() -> None:
     world = World().cluster(3, 1)
     for sim in world.sims.values():
-        for primary, replica in ("AD", "BE", "CF"):
-            shards = {sim.core.state.nodes[id_of(name)].shard_id for name in (primary, replica)}
-            assert shards == {world.sims[primary].myself.shard_id}
+        for pair in ("AD", "BE", "CF"):
+            shards = {sim.core.state.nodes[id_of(name)].shard_id for name in pair}
+            assert shards == {world.sims[pair[0]].myself.shard_id}
 
 
 def test_p73_reset_soft_forgets_the_others_and_keeps_the_id() -> None:

@@ -3,9 +3,14 @@
 import pytest
 
 from clustrio.gossip.commands import DelSlots
-from clustrio.gossip.events import HealthChanged, UnhealthyReason
+from clustrio.gossip.events import (
+    HealthChanged,
+)
 from clustrio.gossip.health import WRITABLE_DELAY_MS
 from clustrio.gossip.outputs import ClusterStateChanged
+from clustrio.gossip.reasons import (
+    UnhealthyReason,
+)
 
 from .harness import World
 
@@ -18,9 +23,7 @@ def test_p02_a_minority_stops_writing_in_time(timeout_ms: int) -> None:
     assert took <= timeout_ms + timeout_ms // 2 + 100
 
 
-@pytest.mark.parametrize(
-    ("timeout_ms", "delay_ms"), [(300, 500), (2_000, 2_000), (8_000, 5_000)]
-)
+@pytest.mark.parametrize(("timeout_ms", "delay_ms"), [(300, 500), (2_000, 2_000), (8_000, 5_000)])
 def test_p03_a_primary_stays_closed_for_a_while_after_the_heal(
     timeout_ms: int, delay_ms: int
 ) -> None:

@@ -1,5 +1,7 @@
 """P28, P29: how often we ping, and how much we tell."""
 
+from itertools import pairwise
+
 import pytest
 
 from clustrio.gossip.heartbeat import ping_interval_ms
@@ -51,7 +53,7 @@ def test_p28_every_peer_is_probed_in_time() -> None:
     world.run(20_000)
     for name in "BCDEF":
         times = [at for at, to, m in world.sims["A"].sent if to == name and isinstance(m, Ping)]
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert times
         # Fresh news of it by others stand in for a ping, as in Redis.
         assert max(gaps) <= 4_000
@@ -97,7 +99,7 @@ def test_everything_we_send_survives_the_wire() -> None:
 
 def test_extensions_go_only_to_those_who_know_them() -> None:
     world = World().cluster(2)
-    first = {}
+    first: dict[str, Heartbeat] = {}
     for _, to, message in world.sims["B"].sent:
         if isinstance(message, Heartbeat):
             first.setdefault(to, message)

@@ -2,6 +2,7 @@
 
 import attrs
 import pytest
+
 from clustrio.gossip.messages import (
     NO_SLOTS,
     Message,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+
 from clustrio.gossip.messages import NO_SLOTS, NodeFlag, slots_text
 from clustrio.gossip.nodes_conf import (
     Damage,

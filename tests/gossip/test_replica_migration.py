@@ -2,7 +2,14 @@
 
 import pytest
 
-from clustrio.gossip.events import BecameReplica, RoleReason
+from clustrio.gossip.commands import MeetNode, Replicate
+from clustrio.gossip.events import (
+    BecameReplica,
+)
+from clustrio.gossip.messages import NodeFlag
+from clustrio.gossip.reasons import (
+    RoleReason,
+)
 
 from .harness import World, id_of
 
@@ -39,13 +46,11 @@ def test_p74_not_before_five_seconds() -> None:
 
 def test_p74_a_primary_that_never_had_replicas_attracts_none() -> None:
     world = World().cluster(2, 0)
-    from clustrio.gossip.commands import MeetNode, Replicate
-
     for name in "CD":
         world.add_one(name).must(MeetNode("10.0.0.1", 6379, 16_379))
     world.run(3_000)
     for sim in world.sims.values():
-        sim.sees("B").flags &= ~256
+        sim.sees("B").flags &= ~NodeFlag.MIGRATE_TO
     for name in "CD":
         world.sims[name].must(Replicate(id_of("A")))
     world.run(15_000)

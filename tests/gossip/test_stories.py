@@ -22,6 +22,7 @@ def test_there_are_stories() -> None:
     assert len(STORIES) >= 10
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run() -> None:
     path = DATA / "failover.txt"
     assert tell(path)[1:] == tell(path)[1:]

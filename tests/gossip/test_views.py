@@ -121,8 +121,10 @@ def test_tls_clients_get_tls_ports() -> None:
     assert redirect_address(core, B, Viewer(tls=True)) == "10.0.0.2:6379"
     shard = shards_view(core)[1]
     assert isinstance(shard, dict)
-    (node,) = shard["nodes"]  # type: ignore[misc, union-attr]
-    assert (node["port"], node["tls-port"]) == (7000, 6379)  # type: ignore[call-overload, index]
+    nodes = shard["nodes"]
+    assert isinstance(nodes, list)
+    assert isinstance(nodes[0], dict)
+    assert (nodes[0]["port"], nodes[0]["tls-port"]) == (7000, 6379)
 
 
 def test_links() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+
 from clustrio.gossip import limits
 from clustrio.gossip.messages import (
     Fail,

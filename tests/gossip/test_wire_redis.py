@@ -8,6 +8,7 @@ from typing import Self
 
 import pytest
 from attrs import evolve
+
 from clustrio.gossip.frame import NEED_DATA, FrameLimits, FrameReader
 from clustrio.gossip.messages import (
     ForgottenNode,

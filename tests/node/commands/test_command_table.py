@@ -26,10 +26,18 @@ NEWER: Final = frozenset(
         "cluster|myshardid",  # 7.2
         "cluster|slot-stats",  # Valkey 8.0
         "delifeq",  # Valkey 9.0
+        *("hexpire", "hpexpire", "hexpireat", "hpexpireat", "hpersist"),  # 7.4
+        *("httl", "hpttl", "hexpiretime", "hpexpiretime"),  # 7.4
+        *("hgetdel", "hgetex", "hsetex"),  # 8.0
+        "xackdel",  # 8.2
+        "xdelex",  # 8.2
     }
 )
 #: Fields in which a declaration follows a later version: full name -> names of fields.
-DIFFERENT: Final[dict[str, frozenset[str]]] = {}
+DIFFERENT: Final[dict[str, frozenset[str]]] = {
+    "zrank": frozenset({"arity"}),  # WITHSCORE
+    "zrevrank": frozenset({"arity"}),  # WITHSCORE
+}
 
 FIELDS: Final = (
     *("name", "arity", "flags", "first key", "last key", "step"),

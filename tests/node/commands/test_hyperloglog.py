@@ -128,7 +128,7 @@ def test_effects(
     assert node.take_effects() == ([line.encode().split()] if is_propagated else [], events)
     if line.startswith(("PFCOUNT h", "PFDEBUG")):
         node.call(*line.split())
-        assert node.take_batches() == [], "the second time there is nothing left to change"
+        assert node.take_effects() == ([], []), "the second time there is nothing left to change"
 
 
 def test_lifetimes_are_kept(node: MemoryNode) -> None:

@@ -94,7 +94,7 @@ def test_a_key_dies_in_time(node: MemoryNode) -> None:
     node.advance(999)
     assert node.call("GET", "k") == b"v"
     node.take_batches()
-    node.advance(1)
+    node.advance(2)
     assert node.call("SET", "k", "w", "NX", "GET") is None
     propagated, events = node.take_effects()
     assert propagated == [[b"DEL", b"k"], [b"SET", b"k", b"w", b"NX"]]

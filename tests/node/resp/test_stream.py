@@ -41,7 +41,7 @@ def read_in_pieces(pieces: list[bytes]) -> Outcome:
         got = stream.read(piece)
         while got:
             for index, request in enumerate(got):
-                if request in ([], None):
+                if request == []:
                     continue
                 if is_odd(request):
                     odd = request

@@ -33,7 +33,7 @@ async def ask(stream: trio.SocketStream, data: bytes, length: int) -> bytes:
     if data:
         await stream.send_all(data)
     reply = b""
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while len(reply) < length:
             part = await stream.receive_some()
             if not part:
@@ -129,7 +129,7 @@ async def test_a_password_is_asked_for(tmp_path: Path, secret: str) -> None:
 
 async def test_an_unread_flood_of_errors_before_login_is_cut_off(tmp_path: Path) -> None:
     async with running(tmp_path, "requirepass pw") as server, await connect(tmp_path) as stream:
-        with pytest.raises(trio.BrokenResourceError), trio.fail_after(20):
+        with pytest.raises(trio.BrokenResourceError), trio.fail_after(60):
             await send_for_ever(stream, b"PING\r\n" * 2000)
         assert not server.machine.sessions
 

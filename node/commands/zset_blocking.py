@@ -1,0 +1,227 @@
+"""Taking the lowest or highest members of sorted sets, and waiting for some to take.
+
+A blocking pop is its plain counterpart that may wait. What replicas and the append-only file get
+is always the plain form of what happened: ZPOPMIN or ZPOPMAX.
+"""
+
+from typing import Final
+
+from ...slots.keyspec import key_range, keynum, one_key
+from ..blocking import parse_timeout_ms
+from ..errors import MUST_BE_POSITIVE, SYNTAX, CommandError
+from ..registry import command
+from ..resp.encoder import EMPTY_ARRAY, bulk
+from ..session import Session
+from ..values.numbers import parse_integer
+from ..values.zsetvalue import ZSetValue
+from .zsets import Pair, announce_removal, nested_pairs, pairs_reply, score_reply
+
+_TAKE: Final = (one_key(1, "RW", "ACCESS", "DELETE"),)
+_NO_KEYS: Final = CommandError(b"ERR numkeys should be greater than 0")
+_NO_COUNT: Final = CommandError(b"ERR count should be greater than 0")
+_WHERE: Final = "where:oneof(MIN|MAX)"
+#: By whether the lowest or the highest are taken.
+_COMMANDS: Final = {True: b"ZPOPMIN", False: b"ZPOPMAX"}
+_EVENTS: Final = {True: b"zpopmin", False: b"zpopmax"}
+
+
+def _take(
+    session: Session, key: bytes, value: ZSetValue, is_lowest: bool, count: int
+) -> list[Pair]:
+    pairs = value.pop_lowest(count) if is_lowest else value.pop_highest(count)
+    announce_removal(session, key, value, _EVENTS[is_lowest])
+    return pairs
+
+
+def _flat_pair(session: Session, pair: Pair) -> bytes:
+    return bulk(pair[0]) + score_reply(session, pair[1])
+
+
+# --- one key -------------------------------------------------------------------------------------
+
+
+def _pop(session: Session, args: list[bytes], is_lowest: bool) -> bytes:
+    count = 1
+    if len(args) > 2:
+        if len(args) > 3:
+            raise SYNTAX
+        number = parse_integer(args[2])
+        if number is None or number < 0:
+            raise MUST_BE_POSITIVE
+        count = number
+    key = args[1]
+    value = session.db.typed_for_write(key, ZSetValue)
+    if value is None or not count:
+        return EMPTY_ARRAY
+    pairs = _take(session, key, value, is_lowest, count)
+    if len(args) == 2:
+        return b"*2\r\n" + _flat_pair(session, pairs[0])
+    return pairs_reply(session, pairs)
+
+
+@command(
+    "ZPOPMIN",
+    group="sorted-set",
+    since="5.0.0",
+    arity=-2,
+    flags="write fast",
+    keys=_TAKE,
+    args="key [count]",
+    complexity="O(log(N)*M), M members taken",
+)
+def zpopmin(session: Session, args: list[bytes]) -> bytes:
+    """Takes the members with the lowest scores out of a sorted set and returns them."""
+    return _pop(session, args, is_lowest=True)
+
+
+@command(
+    "ZPOPMAX",
+    group="sorted-set",
+    since="5.0.0",
+    arity=-2,
+    flags="write fast",
+    keys=_TAKE,
+    args="key [count]",
+    complexity="O(log(N)*M), M members taken",
+)
+def zpopmax(session: Session, args: list[bytes]) -> bytes:
+    """Takes the members with the highest scores out of a sorted set and returns them."""
+    return _pop(session, args, is_lowest=False)
+
+
+# --- the first of several keys -------------------------------------------------------------------
+
+
+class _Pop:
+    """A pop from the first of some keys that has something, perhaps after a while."""
+
+    __slots__ = ("count", "is_lowest", "session")
+
+    def __init__(self, session: Session, is_lowest: bool, count: int | None) -> None:
+        self.session = session
+        self.is_lowest = is_lowest
+        #: None: a single member, shown without brackets around it.
+        self.count = count
+
+    def first_of(self, keys: list[bytes]) -> bytes | None:
+        """Take from the first of the keys that exists; None if there is none."""
+        db = self.session.db
+        for key in keys:
+            value = db.typed_for_write(key, ZSetValue)
+            if value is not None:
+                return self._take(key, value)
+        return None
+
+    def attempt(self, key: bytes) -> bytes | None:
+        """Take from a key that something happened to."""
+        value = self.session.db.for_write(key)
+        return self._take(key, value) if type(value) is ZSetValue else None
+
+    def _take(self, key: bytes, value: ZSetValue) -> bytes:
+        session = self.session
+        effects = session.db.effects
+        name = _COMMANDS[self.is_lowest]
+        if self.count is None:
+            pair = _take(session, key, value, self.is_lowest, 1)[0]
+            effects.propagate_instead(session.db.index, (name, key))
+            return b"*3\r\n" + bulk(key) + _flat_pair(session, pair)
+        pairs = _take(session, key, value, self.is_lowest, self.count)
+        effects.propagate_instead(session.db.index, (name, key, b"%d" % len(pairs)))
+        return b"*2\r\n" + bulk(key) + nested_pairs(session, pairs)
+
+    def now_or_later(self, keys: list[bytes], timeout: bytes) -> bytes:
+        """Take at once, or wait."""
+        session = self.session
+        timeout_ms = parse_timeout_ms(timeout, session.machine.clock.now_ms)
+        reply = self.first_of(keys)
+        if reply is not None:
+            return reply
+        blocked = session.machine.blocked
+        return blocked.wait(session, keys, timeout_ms, self.attempt, session.encoder.null_array)
+
+
+def _parse_many(session: Session, args: list[bytes], position: int) -> tuple[_Pop, list[bytes]]:
+    """Read `numkeys key... MIN|MAX [COUNT count]` at a position."""
+    key_count = parse_integer(args[position])
+    if key_count is None or key_count < 1:
+        raise _NO_KEYS
+    where_at = position + 1 + key_count
+    if where_at >= len(args):
+        raise SYNTAX
+    where = args[where_at].upper()
+    if where not in (b"MIN", b"MAX"):
+        raise SYNTAX
+    count = 1
+    rest = args[where_at + 1 :]
+    if rest:
+        if rest[0].upper() != b"COUNT" or len(rest) == 1:
+            raise SYNTAX
+        number = parse_integer(rest[1])
+        if number is None or number < 1:
+            raise _NO_COUNT
+        if len(rest) > 2:
+            raise SYNTAX
+        count = number
+    return _Pop(session, where == b"MIN", count), args[position + 1 : where_at]
+
+
+@command(
+    "ZMPOP",
+    group="sorted-set",
+    since="7.0.0",
+    arity=-4,
+    flags="write",
+    keys=(keynum(1, "RW", "ACCESS", "DELETE"),),
+    args=f"numkeys key... {_WHERE} [COUNT count]",
+    complexity="O(K)+O(M*log(N)), K keys, M members taken",
+)
+def zmpop(session: Session, args: list[bytes]) -> bytes:
+    """Takes members out of the first of some sorted sets that is not empty."""
+    pop, keys = _parse_many(session, args, 1)
+    return pop.first_of(keys) or session.encoder.null_array
+
+
+@command(
+    "BZMPOP",
+    group="sorted-set",
+    since="7.0.0",
+    arity=-5,
+    flags="write blocking",
+    keys=(keynum(2, "RW", "ACCESS", "DELETE"),),
+    args=f"timeout numkeys key... {_WHERE} [COUNT count]",
+    complexity="O(K)+O(M*log(N)), K keys, M members taken",
+)
+def bzmpop(session: Session, args: list[bytes]) -> bytes:
+    """Takes members out of the first of some sorted sets, waiting for some if need be."""
+    pop, keys = _parse_many(session, args, 2)
+    return pop.now_or_later(keys, args[1])
+
+
+@command(
+    "BZPOPMIN",
+    group="sorted-set",
+    since="5.0.0",
+    arity=-3,
+    flags="write noscript fast blocking",
+    keys=(key_range(1, "RW", "ACCESS", "DELETE", last=-2),),
+    args="key... timeout",
+    complexity="O(log(N))",
+)
+def bzpopmin(session: Session, args: list[bytes]) -> bytes:
+    """Takes the lowest member of the first of some sorted sets, waiting for one if need be."""
+    return _Pop(session, True, None).now_or_later(args[1:-1], args[-1])
+
+
+@command(
+    "BZPOPMAX",
+    group="sorted-set",
+    since="5.0.0",
+    arity=-3,
+    flags="write noscript fast blocking",
+    keys=(key_range(1, "RW", "ACCESS", "DELETE", last=-2),),
+    args="key... timeout",
+    complexity="O(log(N))",
+)
+def bzpopmax(session: Session, args: list[bytes]) -> bytes:
+    """Takes the highest member of the first of some sorted sets, waiting for one if need be."""
+    return _Pop(session, False, None).now_or_later(args[1:-1], args[-1])

@@ -1,0 +1,1 @@
+"""Clusters of real Clustrio processes: made, loaded, killed, restarted."""

@@ -1,0 +1,37 @@
+"""P31: no packet shows an epoch or a vote that is not on disk."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ....gossip.messages import FailoverAuthAck
+from ....gossip.outputs import Outputs
+from .base import Checker
+
+if TYPE_CHECKING:
+    from ..process import Process
+
+
+class Durability(Checker):
+    """Looks at every packet that is about to leave."""
+
+    name: ClassVar[str] = "durability"
+
+    def on_outputs(self, process: "Process", outputs: Outputs) -> None:
+        """The file has been written as far as the core asked for it."""
+        durable, seen = process.disk.durable, None
+        for send in outputs.send:
+            header = send.message.header
+            if header is None:
+                continue
+            if header.current_epoch > durable.current_epoch and header.current_epoch != seen:
+                self.fail(
+                    f"{process.name} shows epoch {header.current_epoch}; "
+                    f"{durable.current_epoch} is on disk"
+                )
+            seen = header.current_epoch
+            if isinstance(send.message, FailoverAuthAck):
+                voted = durable.last_vote_epoch
+                if voted < header.current_epoch:
+                    self.fail(
+                        f"{process.name} votes in epoch {header.current_epoch}; "
+                        f"the last vote on disk is of {voted}"
+                    )
