@@ -266,7 +266,7 @@ def _note_header(turn: Turn, sender: Node, header: Header) -> None:
     if turn.config.bugs.raise_epoch_without_slots and header.config_epoch > sender.config_epoch:
         sender.config_epoch = header.config_epoch
     if header.replica_of == sender.replica_of:
-        sender.offset, sender.offset_at = header.offset, turn.now
+        sender.offset = header.offset
     manual_failover.note_paused(turn, sender, header)
 
 

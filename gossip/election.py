@@ -160,7 +160,7 @@ def failed_rank_of(turn: Turn, primary: Node) -> int:
 def _schedule(turn: Turn, primary: Node, *, manual: bool) -> None:
     state, now = turn.state, turn.now
     if manual:
-        state.election = Election(now, now, 0, 0, is_manual=True)
+        state.election = Election(now, 0, 0, is_manual=True)
         turn.tell(ElectionScheduled(0, 0, 0))
         return
     step = step_ms(turn)
@@ -172,7 +172,7 @@ def _schedule(turn: Turn, primary: Node, *, manual: bool) -> None:
     delay_ms += SHARD_STEP_MS * failed_rank
     if turn.local.offset() == 0:
         delay_ms += NO_DATA_DELAY_MS
-    state.election = Election(now + delay_ms, now, rank, failed_rank, is_manual=False)
+    state.election = Election(now + delay_ms, rank, failed_rank, is_manual=False)
     turn.tell(ElectionScheduled(delay_ms, rank, failed_rank))
     # The siblings learn how much data we have, and that we call the primary failing.
     for sibling in live_siblings(turn, primary):

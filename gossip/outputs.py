@@ -161,9 +161,6 @@ class Outputs:
     events: tuple[Event, ...] = ()
 
 
-NOTHING = Outputs()
-
-
 class Endpoint(enum.Enum):
     """Which name of a node clients are told (`cluster-preferred-endpoint-type`)."""
 

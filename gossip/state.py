@@ -16,6 +16,7 @@ from attrs import Factory, define, field
 
 from .limits import SLOT_COUNT, SLOTS_BITMAP_BYTES
 from .messages import NO_SLOTS, MessageType, NodeFlag, NodeId
+from .reasons import NotStarted
 
 LinkId = int
 """The runtime numbers inbound links downwards from -1, the core outbound ones upwards from 1."""
@@ -104,7 +105,6 @@ class Node:
     reports: dict[NodeId, int] = Factory(dict)
     """Who called it failing, and when last."""
     offset: int = 0
-    offset_at: int | None = None
     voted_at: int | None = None
     """When we last voted for one of its replicas."""
     voted_for: NodeId | None = None
@@ -162,7 +162,6 @@ class Election:
     """Our own candidature."""
 
     starts_at: int
-    scheduled_at: int
     rank: int
     failed_rank: int
     is_manual: bool
@@ -214,7 +213,7 @@ class ClusterState:
     retry_at: int | None = None
     """No automatic election before this, after one that failed."""
     manual: ManualFailover | None = None
-    not_started_reason: object = None
+    not_started_reason: NotStarted | None = None
     """The reason last given for not starting a failover, so that it is given once."""
     ticks: int = 0
     dropped_types: frozenset[int] = frozenset()

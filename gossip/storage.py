@@ -5,8 +5,6 @@ milliseconds; after a start, a node that was owed an answer is owed it from now 
 that this node was away says nothing about the others.
 """
 
-from attrs import evolve
-
 from .config import Config
 from .inputs import Rng
 from .messages import NodeFlag, NodeId
@@ -151,12 +149,3 @@ def _shard_ids(stored: StoredCluster, rng: Rng) -> dict[NodeId, NodeId]:
         else:
             found[node.node_id] = node.shard_id or new_node_id(rng)
     return found
-
-
-def without_times(stored: StoredCluster) -> StoredCluster:
-    """The same, less what changes all the time: whether a write is worth its while."""
-    nodes = tuple(
-        evolve(node, ping_sent_ms=0, pong_received_ms=0, is_connected=False)
-        for node in stored.nodes
-    )
-    return evolve(stored, nodes=nodes)

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from .core import GossipCore
-from .messages import NodeFlag, NodeId, slot_ranges, slots_text
+from .messages import NodeId, slot_ranges, slots_text
 from .nodes_conf import flags_text
 from .outputs import Endpoint
 from .state import FAILING, ClusterState, Link, Node, bitmap_of
@@ -244,9 +244,3 @@ def redirect_address(core: GossipCore, node_id: NodeId, viewer: Viewer = PLAIN_V
     """`host:port` as MOVED and ASK name a node; an empty host means "where you are now"."""
     node = core.state.nodes[node_id]
     return f"{endpoint_of(node, viewer) or ''}:{client_port(core, node, viewer)}"
-
-
-def is_replica_of(core: GossipCore, node_id: NodeId) -> bool:
-    """Whether we replicate that node: READONLY clients may read its slots from us."""
-    myself = core.state.myself
-    return bool(myself.flags & NodeFlag.REPLICA) and myself.replica_of == node_id

@@ -14,7 +14,6 @@ from attrs import Factory, define
 from clustrio.gossip.commands import (
     AddSlots,
     Answer,
-    ClaimKeySlots,
     Done,
     MeetNode,
     Replicate,
@@ -206,7 +205,6 @@ class World:
     cuts: set[frozenset[str]] = Factory(set)
     record_of: list[tuple[int, str, Event]] = Factory(list)
     drop: Callable[[str, str, Message], bool] = lambda sender, receiver, message: False
-    rejoin: bool = True
 
     # ---- building ----
 
@@ -451,4 +449,4 @@ def header(name: str, **fields: object) -> Header:
     return Header(**(values | fields))  # type: ignore[arg-type]
 
 
-__all__ = ["ClaimKeySlots", "Sim", "World", "header", "id_of", "stored_alone"]
+__all__ = ["Sim", "World", "header", "id_of", "stored_alone"]

@@ -105,7 +105,6 @@ def elect_without_data(bug: str | None) -> bool:
 
 def ignore_rival_win(bug: str | None) -> bool:
     world = formed(bug, 3, 2)
-    held: list[Message] = []
 
     def hold_votes(sender: str, receiver: str, message: Message) -> bool:
         return receiver == "D" and isinstance(message, FailoverAuthAck)
@@ -116,7 +115,6 @@ def ignore_rival_win(bug: str | None) -> bool:
     epoch = world.sims["D"].core.state.current_epoch
     world.sims["G"].must(Failover(force=True, takeover=True))
     world.run(10)
-    del held
     for name in "BC":
         give(world.sims["D"], name, FailoverAuthAck(header(name, current_epoch=epoch)))
     return world.sims["D"].myself.is_primary

@@ -16,7 +16,7 @@ from clustrio.gossip.inputs import (
     MessageReceived,
 )
 from clustrio.gossip.messages import Ping, Pong
-from clustrio.gossip.outputs import NOTHING, Close, Connect, Outputs
+from clustrio.gossip.outputs import Close, Connect, Outputs
 
 from .harness import World, header, id_of
 
@@ -36,7 +36,7 @@ def test_every_input_and_every_message_has_a_handler() -> None:
 def test_news_of_an_unknown_link_is_nothing(kind: type, link_id: int) -> None:
     world = World()
     (sim,) = world.add("A")
-    assert sim.core.step(kind(link_id), world.now) == NOTHING
+    assert sim.core.step(kind(link_id), world.now) == Outputs()
 
 
 def test_a_stranger_is_answered_and_not_remembered() -> None:

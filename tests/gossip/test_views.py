@@ -6,7 +6,6 @@ from clustrio.gossip.outputs import Endpoint
 from clustrio.gossip.views import (
     Viewer,
     info_text,
-    is_replica_of,
     links_view,
     nodes_text,
     redirect_address,
@@ -169,10 +168,3 @@ def test_info() -> None:
     sent = [int(v) for k, v in fields.items() if k.endswith("_sent") and k.count("_") == 4]
     assert int(fields["cluster_stats_messages_sent"]) == sum(sent) > 0
     assert list(fields)[-1] == "total_cluster_links_buffer_limit_exceeded"
-
-
-def test_is_replica_of() -> None:
-    world = World().cluster(2, 1)
-    assert is_replica_of(world.sims["C"].core, A)
-    assert not is_replica_of(world.sims["C"].core, B)
-    assert not is_replica_of(world.sims["A"].core, A)

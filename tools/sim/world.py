@@ -246,20 +246,20 @@ class World:
         """The nodes that do something."""
         return [process for process in self.processes if process.is_working]
 
-    def reaches(self, one: Process, other: Process) -> bool:
-        """Whether two nodes can talk to each other."""
-        if not other.is_working or other.is_deaf:
+    def hears(self, one: Process, other: Process) -> bool:
+        """Whether anything can come to a node from another one: any data counts as life."""
+        if not other.is_working:
             return False
-        return not self.network.is_cut(one, other) and not self.network.is_cut(other, one)
+        return not self.network.is_cut(one, other) or not self.network.is_cut(other, one)
 
-    def reaches_majority(self, process: Process) -> bool:
-        """Whether a node can talk to a majority of those that it takes for voters."""
+    def hears_majority(self, process: Process) -> bool:
+        """Whether a node hears from a majority of those that it takes for voters."""
         state = process.core.state
-        reached = sum(
-            node_id == process.node_id or self.reaches(process, self.by_id[node_id])
+        heard = sum(
+            node_id == process.node_id or self.hears(process, self.by_id[node_id])
             for node_id in state.owners
         )
-        return reached >= state.quorum
+        return heard >= state.quorum
 
     @property
     def max_delay_ms(self) -> int:

@@ -1,13 +1,20 @@
 """P01, P05, P44: an acknowledged write is lost in the documented windows only.
 
 The windows: it had not reached the replica that was promoted (whose primary had failed, or whose
-operator did not care), or it was acknowledged by a primary that could not know yet that it had been
-replaced. A plain manual failover has no window at all.
+operator did not care); it was acknowledged by a primary that could not know yet that it had been
+replaced; an operator gave the slots away without a vote. A plain manual failover has no window.
 """
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ....gossip.events import Event, ManualFailoverEnded, OffsetReached
+from ....gossip.events import (
+    BecamePrimary,
+    ConfigEpochTaken,
+    Event,
+    ManualFailoverEnded,
+    OffsetReached,
+    RoleReason,
+)
 from ....gossip.outputs import Outputs
 from .base import Checker
 
@@ -21,24 +28,46 @@ class LostWrites(Checker):
     """Gives excuses where they are due, and asks for them in the end."""
 
     name: ClassVar[str] = "lost-writes"
-    events: ClassVar[tuple[type, ...]] = (OffsetReached, ManualFailoverEnded)
+    events: ClassVar[tuple[type, ...]] = (
+        OffsetReached,
+        ManualFailoverEnded,
+        BecamePrimary,
+        ConfigEpochTaken,
+    )
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self.promoted: dict[int, tuple[int, str]] = {}
         """When each node was last promoted, and over whom."""
+        self.overruled: list[tuple[int, int, int]] = []
+        """(from, until, slots): a TAKEOVER, or an epoch taken while two claimed the slots."""
         self.reached: set[int] = set()
         """Which replicas have all that their paused primaries wrote."""
         self.ended: dict[int, int] = {}
         """When the manual failover of such a replica ended."""
 
     def on_event(self, process: "Process", event: Event, outputs: Outputs) -> None:
-        """A manual failover goes on."""
+        """A manual failover goes on, or an operator overrules the elections."""
         if isinstance(event, OffsetReached):
             self.reached.add(process.index)
+        elif isinstance(event, BecamePrimary):
+            if event.reason is RoleReason.TAKEOVER:
+                self.overrule(process.myself.mask)
+        elif isinstance(event, ConfigEpochTaken):
+            rivals = 0
+            for other in self.world.processes:
+                if other is not process and other.is_up:
+                    rivals |= other.myself.mask
+            self.overrule(process.myself.mask & rivals)
         elif process.index in self.reached:
             self.reached.discard(process.index)
             self.ended[process.index] = self.now
+
+    def overrule(self, mask: int) -> None:
+        """Who has these slots is a matter of chance for a while: nobody was elected for them."""
+        if mask:
+            window_ms = 2 * self.world.options.patience_ms + 1_000
+            self.overruled.append((self.now - window_ms, self.now + window_ms, mask))
 
     def on_promotion(self, process: "Process") -> None:
         """What the former primary has and the new one has not may be lost, if it failed."""
@@ -81,6 +110,9 @@ class LostWrites(Checker):
         world = self.world
         for write in world.writes:
             if write.excuse or write.slot in world.disturbed_slots:
+                continue
+            if any(a <= write.at <= b and mask >> write.slot & 1 for a, b, mask in self.overruled):
+                write.excuse = "acknowledged around a TAKEOVER or a collision of epochs"
                 continue
             owner = next(p for p in world.live() if p.myself.mask >> write.slot & 1)
             if write.number not in owner.data.slots.get(write.slot, ()):

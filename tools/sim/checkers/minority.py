@@ -28,11 +28,10 @@ class Minority(Checker):
         state = process.core.state
         if not state.is_ok and not state.has_majority:
             self.felt_at[process.index, process.boot] = self.now
-        if state.myself.mask:
-            if self.world.reaches_majority(process):
-                self.since.pop(process.index, None)
-            else:
-                self.since.setdefault(process.index, self.now)
+        if not state.myself.mask or self.world.hears_majority(process):
+            self.since.pop(process.index, None)
+        else:
+            self.since.setdefault(process.index, self.now)
 
     def on_event(self, process: "Process", event: Event, outputs: Outputs) -> None:
         """It opens again: not before it had time to hear of a new owner of its slots."""

@@ -1,0 +1,235 @@
+"""The hot path: what a client sent becomes calls of command functions, and their replies bytes.
+
+One request at a time for clients that wait for each reply, whole pipelines in one loop; everything
+out of the ordinary (odd framing, protocol errors, waiting, the end of a connection) is settled
+after it.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from .dispatch import WrappedCommand
+from .errors import INTERNAL, CommandError, ProtocolError
+from .registry import Command
+from .resp.encoder import error
+from .session import Session
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+_JOIN: Final = b"".join
+#: Shorter pipelines are not worth the look whether they are all of one kind.
+BATCH_MIN: Final = 6
+#: Stands for a null that a client sent, since None says that nothing is odd.
+_NULL: Final = object()
+
+
+class RequestRunner:
+    """Runs the requests of all sessions of one machine."""
+
+    def __init__(self, machine: "Machine") -> None:
+        self._machine = machine
+        self._clock = machine.clock
+        self._gate = machine.gate
+        self._timer: Callable[[], int] = machine.timer
+
+    def receive(self, session: Session, data: bytes) -> bytes:
+        """Bytes from a client; returns the bytes to send back (perhaps none)."""
+        session.last_request_ms = self._clock.now_ms
+        session.input_bytes += len(data)
+        stream = session.stream
+        requests = stream.read(data)
+        is_idle = session.wait is None and not session.backlog
+        if len(requests) == 1 and is_idle and not session.outbox:
+            reply = self._run_one(session, requests[0])
+            if reply and not session.outbox and stream.failure is None and not stream.unread:
+                return reply
+            return self._finish_turn(session, [reply] if reply else [])
+        if not is_idle:
+            session.backlog += self._proper(session, requests, 0)
+            return self.proceed(session)
+        replies = self._take_outbox(session)
+        self._run_batch(session, requests, replies)
+        return self._finish_turn(session, replies)
+
+    def proceed(self, session: Session) -> bytes:
+        """Run the requests that wait in the session, unless it is itself waiting for something."""
+        return self._finish_turn(session, self._take_outbox(session))
+
+    @staticmethod
+    def _take_outbox(session: Session) -> list[bytes]:
+        """What a client must hear before the reply to anything that is run now: late replies."""
+        pushed, session.outbox = session.outbox, []
+        return pushed
+
+    def _finish_turn(self, session: Session, replies: list[bytes]) -> bytes:
+        """Run what is left, and see to whatever is out of the ordinary."""
+        stream = session.stream
+        while (
+            (session.backlog or stream.unread)
+            and session.wait is None
+            and not session.close_after_reply
+            and not session.close_now
+        ):
+            requests, session.backlog = session.backlog or stream.read(b""), []
+            self._run_batch(session, requests, replies)
+        failure = stream.failure
+        if failure is not None and not session.backlog and session.wait is None:
+            self._break_off(session, failure)
+        if stream.pending_bytes > self._machine.config.client_query_buffer_limit:
+            self._machine.log.warning(
+                f"Closing client that reached max query buffer length: {session.address}"
+            )
+            session.close(after_reply=False)
+        if session.outbox:
+            replies += session.outbox
+            session.outbox.clear()
+        return replies[0] if len(replies) == 1 else _JOIN(replies)
+
+    def _run_one(self, session: Session, args: list[bytes]) -> bytes:
+        """The hot path of a client that waits for each reply."""
+        timer = self._timer
+        started = timer()
+        try:
+            command = session.lookup(args[0])
+            _JOIN(args)  # raises unless all of them are bulk strings
+            if command is None or not command.low <= len(args) <= command.high:
+                return self._gate.irregular(session, args)
+            session.last_command = command
+            statistics = command.statistics
+            statistics.calls += 1
+            reply = command.function(session, args)
+            elapsed = timer() - started
+            statistics.nanoseconds += elapsed
+            statistics.histogram[(elapsed // 1000).bit_length()] += 1
+            return reply
+        except CommandError as failure:
+            self._count_failure(command, args, failure)
+            return failure.encoded()
+        except Exception as failure:
+            return self._on_failure(session, failure, args, 0) or b""
+
+    def _run_batch(
+        self, session: Session, requests: list[list[bytes]], replies: list[bytes]
+    ) -> None:
+        """The hot path of a pipeline.
+
+        A run of equal commands is handed over as a whole to commands that can take one (`batch`).
+        Otherwise time is taken when the command changes, not per request: a run of equal commands
+        shares its time out evenly, and commands that may be slow time themselves (`Gate.call`).
+        """
+        if len(requests) >= BATCH_MIN and self._run_as_one(session, requests, replies):
+            return
+        timer = self._timer
+        append = replies.append
+        run = 0
+        previous: Command | WrappedCommand | None = None
+        started = timer()
+        for index, args in enumerate(requests):
+            try:
+                command = session.lookup(args[0])
+                _JOIN(args)
+                if command is not previous:
+                    if run and previous is not None:
+                        now = timer()
+                        previous.statistics.count_run(now - started, run)
+                        started = now
+                    previous = command
+                    run = 0
+                if command is None or not command.low <= len(args) <= command.high:
+                    reply = self._gate.irregular(session, args)
+                else:
+                    run += 1
+                    reply = command.function(session, args)
+            except CommandError as failure:
+                self._count_failure(command, args, failure)
+                reply = failure.encoded()
+            except Exception as failure:
+                settled = self._on_failure(session, failure, args, index)
+                if settled is None:
+                    break
+                reply = settled
+            if reply:
+                append(reply)
+            elif session.wait is not None or session.close_after_reply or session.close_now:
+                session.backlog += self._proper(session, requests, index + 1)
+                break
+        if previous is not None and run:
+            previous.statistics.count_run(timer() - started, run)
+            session.last_command = previous
+
+    def _count_failure(
+        self, command: Command | WrappedCommand | None, args: list[bytes], failure: CommandError
+    ) -> None:
+        """Book an error reply; a command behind the gate has been booked there as a failure."""
+        self._gate.count_error(failure)
+        if command is not None and command.low <= len(args) <= command.high:
+            command.statistics.failed += 1
+
+    def _run_as_one(
+        self, session: Session, requests: list[list[bytes]], replies: list[bytes]
+    ) -> bool:
+        """Run a pipeline of one and the same command in one go; False when it is not such a one."""
+        try:
+            names = {args[0] for args in requests}
+        except (IndexError, TypeError):
+            return False
+        if len(names) != 1:
+            return False
+        command = session.lookup(names.pop())
+        if command is None or command.batch is None:
+            return False
+        started = self._timer()
+        reply = command.batch(session, requests)
+        if reply is None:
+            return False
+        replies.append(reply)
+        command.statistics.count_run(self._timer() - started, len(requests))
+        session.last_command = command
+        return True
+
+    def _on_failure(
+        self, session: Session, failure: Exception, args: object, taken: int
+    ) -> bytes | None:
+        """Something other than an error reply came out of a request: an odd request, or a bug.
+
+        Nothing that a client sends may get past here; a bug in a command costs its client one
+        error. None: the exact parser takes over from request number `taken` on, and what the fast
+        one made of the rest goes.
+        """
+        if args == []:
+            return b""  # an empty request asks for nothing
+        odd = _odd_part(args)
+        if odd is not None:
+            session.backlog = session.stream.reparse(taken, odd)
+            return None
+        self._machine.log.exception(f"A command of client {session.address} failed", failure)
+        self._gate.count_error(INTERNAL)
+        return INTERNAL.encoded()
+
+    def _proper(
+        self, session: Session, requests: list[list[bytes]], start: int
+    ) -> list[list[bytes]]:
+        """The requests of the latest read from number `start` on, the odd ones settled."""
+        for index in range(start, len(requests)):
+            if requests[index] != []:
+                odd = _odd_part(requests[index])
+                if odd is not None:
+                    return requests[start:index] + session.stream.reparse(index, odd)
+        return requests[start:]
+
+    def _break_off(self, session: Session, failure: ProtocolError) -> None:
+        """The client broke the protocol: tell it, and hang up."""
+        session.stream.failure = None
+        session.stream.drop()
+        self._machine.log.verbose(f"{failure.text.decode('latin-1')} from client {session.address}")
+        session.outbox.append(error(b"ERR " + failure.text))
+        session.close(after_reply=True)
+
+
+def _odd_part(args: object) -> object | None:
+    """What in a request is no bulk string, itself or one of its words; None if all is well."""
+    for word in args if isinstance(args, list) else [args]:
+        if type(word) is not bytes or not isinstance(args, list):
+            return _NULL if word is None else word
+    return None
