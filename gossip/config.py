@@ -48,6 +48,8 @@ class Bugs:
     """31: a vote leaves without being on disk."""
     vote_twice: bool = False
     """32: a voter votes again in an epoch."""
+    vote_after_candidacy: bool = False
+    """32: a replica that won an epoch votes for another one in it (Redis does to this day)."""
     count_old_votes: bool = False
     """33: a vote for an earlier attempt counts for this one."""
     count_replica_reports: bool = False

@@ -20,7 +20,7 @@ Owns `state.election`. Rules:
 from typing import Final
 
 from .attempts import end_election, timeout_ms
-from .epochs import greatest
+from .epochs import greatest, spend_vote
 from .events import (
     ElectionDelayed,
     ElectionEnded,
@@ -209,6 +209,7 @@ def _ask_for_votes(turn: Turn, election: Election, primary: Node) -> None:
     state.current_epoch = greatest(turn) + 1
     election.epoch, election.asked_at = state.current_epoch, turn.now
     election.votes.clear()
+    spend_vote(turn)
     turn.save(sync=True)
     flags = MessageFlag.FORCEACK if state.manual is not None else MessageFlag.NONE
     if primary.is_failed:

@@ -47,8 +47,19 @@ def take_next(turn: Turn) -> None:
     state = turn.state
     state.current_epoch = greatest(turn) + 1
     state.myself.config_epoch = state.current_epoch
+    spend_vote(turn)
     turn.tell(ConfigEpochTaken(state.current_epoch))
     turn.save(sync=True)
+
+
+def spend_vote(turn: Turn) -> None:
+    """Whoever wants an epoch for itself has no vote left in it.
+
+    Else a replica that has just won could, now a voter, help another one win the same epoch: with
+    the old primary's vote for it, there were two majorities.
+    """
+    if not turn.config.bugs.vote_after_candidacy:
+        turn.state.last_vote_epoch = turn.state.current_epoch
 
 
 def on_collision(turn: Turn, peer: Node) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from clustrio.tools.check.ratchet import RATCHET_FILE
 from clustrio.tools.check.tidy import LAWS, violations
 

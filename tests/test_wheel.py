@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from clustrio.tools.check.tidy import read_sources
 
 ROOT = Path(__file__).resolve().parents[1]

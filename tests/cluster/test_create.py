@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 from clustrio.tools.bench.clusters import (
     ClusterNode,
     disagreement,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from clustrio.tools.bench.clusters import (
     ClusterNode,
     disagreement,

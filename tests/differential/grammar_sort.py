@@ -119,5 +119,9 @@ GRAMMAR: Final = [
     command("SORT_RO", _SOURCE, "STORE", constant(b"stored")),
     command("SORT", key, options(_LIMIT, "DESC", _GET)),
     command("LRANGE", constant(b"stored"), constant(b"0"), constant(b"-1")),
-    command("COMMAND", "GETKEYS", "SORT", key, options(_LIMIT, _GET, _BY, seq("STORE", key))),
+    command(
+        *("COMMAND", "GETKEYS", "SORT", key),
+        options(_LIMIT, _GET, _BY, seq("STORE", key)),
+        takes_damage=False,
+    ),
 ]

@@ -205,7 +205,8 @@ def vote_before_sync(bug: str | None) -> bool:
     world.kill("A")
     while not world.events(VoteGranted, "B"):
         world.run(1)
-    return world.sims["B"].disk.last_vote_epoch == 0
+    voter = world.sims["B"]
+    return voter.disk.last_vote_epoch < voter.core.state.last_vote_epoch
 
 
 def vote_twice(bug: str | None) -> bool:
@@ -216,6 +217,18 @@ def vote_twice(bug: str | None) -> bool:
         flags = {"message_flags": MessageFlag.FORCEACK, "config_epoch": 80}
         give(sim, name, FailoverAuthRequest(header(name, **fields, **flags)))
     return len(world.events(VoteGranted, "B")) == 2
+
+
+def vote_after_candidacy(bug: str | None) -> bool:
+    world = formed(bug)
+    winner = world.sims["D"]
+    winner.must(Failover(force=True))
+    world.run_until(lambda: winner.myself.is_primary)
+    world.record_of.clear()
+    fields = {"current_epoch": winner.myself.config_epoch, "replica_of": id_of("B")}
+    flags = {"message_flags": MessageFlag.FORCEACK, "config_epoch": 80}
+    give(winner, "E", FailoverAuthRequest(header("E", **fields, **flags)))
+    return bool(world.events(VoteGranted, "D"))
 
 
 def count_old_votes(bug: str | None) -> bool:
@@ -267,6 +280,7 @@ HARMS: list[Callable[[str | None], bool]] = [
     trust_wrong_identity,
     vote_before_sync,
     vote_twice,
+    vote_after_candidacy,
     count_old_votes,
     count_replica_reports,
     rejoin_at_once,

@@ -1,6 +1,7 @@
 """The argument language: what each form stands for, and what is refused."""
 
 import pytest
+
 from clustrio.node.argument_syntax import Argument, ArgumentSyntaxError, parse_arguments
 
 

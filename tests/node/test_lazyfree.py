@@ -4,6 +4,7 @@ from collections import deque
 from weakref import ref
 
 import pytest
+
 from clustrio.node.lazyfree import (
     LARGE_ELEMENTS,
     PIECE_MAX_NANOSECONDS,

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from clustrio.tools.bench.__main__ import main
 from clustrio.tools.bench.report import Comparison, as_json, lines_of, markdown, table
 from clustrio.tools.bench.workloads import LATENCY, NO_PIPELINE, START, WORKLOADS

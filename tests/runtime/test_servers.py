@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from clustrio.tools.bench.processes import REDIS, ServerError, ServerProcess, reserve_port
 
 from ..support.raw import RawClient, array, bulk, error, integer, simple

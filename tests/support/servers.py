@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import pytest
+
 from clustrio.tools.bench.processes import CLUSTRIO, REDIS, ServerError, ServerProcess
 
 from .raw import RawClient

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+
 from clustrio.node.argument_syntax import parse_arguments
 from clustrio.node.commands.command_table import describe
 from clustrio.node.registry import CommandSpec, declared, walk

@@ -43,7 +43,10 @@ def test_sections(asked: tuple[str, ...], shown: list[str]) -> None:
 
 def test_sections_are_divided_by_one_empty_line() -> None:
     node = MemoryNode()
-    assert node.call("INFO", "modules", "cluster") == b"# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n"
+    assert (
+        node.call("INFO", "modules", "cluster")
+        == b"# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n"
+    )
     assert node.receive(["INFO", "nope"]) == b"$0\r\n\r\n"
     node.call("HELLO", 3)
     assert node.receive(["INFO", "modules"]) == b"=15\r\ntxt:# Modules\r\n\r\n"
@@ -122,7 +125,10 @@ def test_latency_statistics_follow_the_configuration() -> None:
     found = info(node, "latencystats")
     assert found["latency_percentiles_usec_ping"].split(",")[0].startswith("p50=")
     node.call("CONFIG", "SET", "latency-tracking-info-percentiles", "100 12.5")
-    names = [part.split("=")[0] for part in info(node, "latencystats")["latency_percentiles_usec_ping"].split(",")]
+    names = [
+        part.split("=")[0]
+        for part in info(node, "latencystats")["latency_percentiles_usec_ping"].split(",")
+    ]
     assert names == ["p100", "p12.5"]
     node.call("CONFIG", "SET", "latency-tracking", "no")
     assert info(node, "latencystats") == {}

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+
 from clustrio.node.errors import CommandError
 
 from ..harness import START_MS, Failure, MemoryNode, Plain, Word

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+
 from clustrio.node.commands.scan import CROWDED_KEYS, CrowdedSlots, maybe_only_slot
 from clustrio.node.keyspace import Database
 from clustrio.node.values.hashvalue import HashValue

@@ -1,6 +1,7 @@
 """Strings, counters and ranges: replies, limits, pipelines."""
 
 import pytest
+
 from clustrio.node.session import ClientKind
 
 from ..harness import Failure, MemoryNode, Plain, Word

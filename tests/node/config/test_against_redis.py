@@ -8,6 +8,7 @@ from random import Random
 
 import hiredis
 import pytest
+
 from clustrio.node.config import Config, ConfigFileError, configuration_text, parse_command_line
 from clustrio.node.config.syntax import bytes_from, maybe_split_words, text_from
 from clustrio.node.errors import CommandError

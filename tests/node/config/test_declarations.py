@@ -1,6 +1,7 @@
 """What must hold of every single directive, and the file that is computed from them."""
 
 import pytest
+
 from clustrio.node.config import Config
 from clustrio.node.config.declarations import (
     DIRECTIVES,

@@ -3,6 +3,7 @@
 from typing import assert_type
 
 import pytest
+
 from clustrio.node.config import (
     Config,
     ConfigFileError,

@@ -1,6 +1,9 @@
 """Words, quotes, command lines and fatal texts."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from clustrio.node.config.syntax import (
     CommandLine,
     CommandLineError,
@@ -14,8 +17,6 @@ from clustrio.node.config.syntax import (
     represent,
     text_from,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 WORDS = {
     "": [],

@@ -4,6 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
+
 from clustrio.node.errors import ProtocolError
 from clustrio.node.resp.exact_parser import ExactParser, split_inline
 from clustrio.node.resp.stream import RequestStream

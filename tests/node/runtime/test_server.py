@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from clustrio.node.config import Config
 from clustrio.node.runtime.log import RedisLog
 from clustrio.node.runtime.server import Server

@@ -6,6 +6,7 @@ import math
 import random
 
 import pytest
+
 from clustrio.node.values.geohash import (
     LATITUDE_MAXIMUM,
     LATITUDE_MINIMUM,

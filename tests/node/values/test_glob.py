@@ -6,6 +6,7 @@ import random
 import time
 
 import pytest
+
 from clustrio.node.values.glob import (
     _match_segments,
     _parse,

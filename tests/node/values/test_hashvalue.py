@@ -2,11 +2,12 @@
 
 from random import Random
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from clustrio.node.values.fieldexpiry import FieldExpiry
 from clustrio.node.values.hashvalue import HashValue
 from clustrio.node.values.limits import CollectionLimits
-from hypothesis import given
-from hypothesis import strategies as st
 
 FIELDS = st.sampled_from([b"f%d" % number for number in range(12)])
 STEPS = st.lists(

@@ -6,6 +6,7 @@ import random
 import tracemalloc
 
 import pytest
+
 from clustrio.node.values.hyperloglog import (
     DENSE_SIZE,
     HEADER_SIZE,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from clustrio.node.config import Config
 from clustrio.node.values.hashvalue import HashValue
 from clustrio.node.values.kinds import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from clustrio.node.values.lcs import Match, common_length, common_subsequence, fits_memory
 
 from .conftest import Oracle

@@ -5,13 +5,14 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from clustrio.node.values import listvalue
 from clustrio.node.values.limits import CollectionLimits
 from clustrio.node.values.listpack import entry_size, integer_entry_size
 from clustrio.node.values.listvalue import ListValue
 from clustrio.node.values.packing import maybe_pack, unpack
-from hypothesis import given
-from hypothesis import strategies as st
 
 VALUES = [b"", b"a", b"b", b"\x00", b"\x00\x01", b"x" * 70, b"y" * 200, bytes(range(256)), b"12"]
 

@@ -6,6 +6,7 @@ import math
 import random
 
 import pytest
+
 from clustrio.node.values.numbers import (
     LONG_DOUBLE_ZERO,
     add_long_doubles,

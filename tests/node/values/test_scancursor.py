@@ -4,12 +4,13 @@ from random import Random
 from zlib import crc32
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from clustrio.node.values.hashvalue import HashValue
 from clustrio.node.values.scancursor import MemberIndex, scan_members
 from clustrio.node.values.setvalue import SetValue
 from clustrio.node.values.zsetvalue import ZSetValue
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.sets(st.binary(max_size=4), max_size=400), st.integers(1, 50))

@@ -3,10 +3,11 @@
 from random import Random
 
 import pytest
-from clustrio.node.values.limits import CollectionLimits
-from clustrio.node.values.setvalue import SetValue, intersection
 from hypothesis import given
 from hypothesis import strategies as st
+
+from clustrio.node.values.limits import CollectionLimits
+from clustrio.node.values.setvalue import SetValue, intersection
 
 LIMITS = CollectionLimits(
     set_max_intset_entries=4, set_max_listpack_entries=3, set_max_listpack_value=5

@@ -3,6 +3,9 @@
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from clustrio.node.values.limits import CollectionLimits
 from clustrio.node.values.streamentries import Entry, Fields, StreamId, radix_tree_nodes
 from clustrio.node.values.streamgroups import NEVER_ACTIVE
@@ -13,8 +16,6 @@ from clustrio.node.values.streamvalue import (
     maybe_id_after,
     maybe_id_before,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .conftest import Oracle
 

@@ -5,11 +5,12 @@ from math import inf
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from clustrio.node.values import ordering, zsetvalue
 from clustrio.node.values.limits import CollectionLimits
 from clustrio.node.values.zsetvalue import LexBound, ScoreBound, ZSetValue
-from hypothesis import given
-from hypothesis import strategies as st
 
 MEMBERS = [b"", *(b"%c%d" % (97 + number % 5, number) for number in range(60))]
 SCORES = [-inf, -1.5, -0.0, 0.0, 1.0, 2.0, 2.5, inf]
