@@ -279,7 +279,7 @@ class Machine:
                 session.last_request_ms < since_ms
                 and session.kind is ClientKind.NORMAL
                 and session.wait is None
-                and "subscribed" not in session.flags
+                and not session.flags & {"subscribed", "monitor"}
             ):
                 self.log.verbose("Closing idle client")
                 session.close(after_reply=False)

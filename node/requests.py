@@ -87,12 +87,11 @@ class RequestRunner:
         return replies[0] if len(replies) == 1 else _JOIN(replies)
 
     def _run_one(self, session: Session, args: list[bytes]) -> bytes:
-        """The hot path of a client that waits for each reply."""
+        """The hot path of a client that waits for each reply; the request is a proper one."""
         timer = self._timer
         started = timer()
         try:
             command = session.lookup(args[0])
-            _JOIN(args)  # raises unless all of them are bulk strings
             if command is None or not command.low <= len(args) <= command.high:
                 return self._gate.irregular(session, args)
             session.last_command = command

@@ -143,10 +143,7 @@ def _search_around(session: Session, args: list[bytes], *, by_member: bool, stor
 
 
 _UNIT: Final = "unit:oneof(M|KM|FT|MI)"
-_SHOWN: Final = (
-    "[WITHCOORD] [WITHDIST] "
-    "[WITHHASH]"
-)
+_SHOWN: Final = "[WITHCOORD] [WITHDIST] [WITHHASH]"
 _COUNTED: Final = "[count-block:block(COUNT count [ANY])]"
 _ORDERED: Final = "[order:oneof(ASC|DESC)]"
 _RADIUS_OPTIONS: Final = f"{_SHOWN} {_COUNTED} {_ORDERED}"
@@ -258,10 +255,7 @@ def geosearch(session: Session, args: list[bytes]) -> bytes:
     arity=-8,
     flags="write denyoom",
     keys=(one_key(1, "OW", "UPDATE"), one_key(2, "RO", "ACCESS")),
-    args=(
-        f"destination:key source:key {_FROM} {_BY} {_ORDERED} {_COUNTED} "
-        "[STOREDIST]"
-    ),
+    args=(f"destination:key source:key {_FROM} {_BY} {_ORDERED} {_COUNTED} [STOREDIST]"),
     complexity=_O_SEARCH,
 )
 def geosearchstore(session: Session, args: list[bytes]) -> bytes:

@@ -13,6 +13,7 @@ from ..session import Session
     flags="loading stale",
     categories="dangerous",
     args="[section...]",
+    complexity="O(N) in the number of commands and clients",
     tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
 )
 def info(session: Session, args: list[bytes]) -> bytes:

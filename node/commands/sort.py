@@ -38,6 +38,8 @@ _GET_DENIED: Final = CommandError(
     b"different slots."
 )
 _ITSELF: Final = b"#"
+#: Up to so many digits nothing can be out of range.
+_LONGEST_SURE_NUMBER: Final = 18
 _SYNTAX: Final = (
     "key [BY by-pattern:pattern] [LIMIT offset count] [GET get-pattern:pattern]... "
     "[order:oneof(ASC|DESC)] [ALPHA]"
@@ -273,6 +275,8 @@ def _weighing(db: Database, by_pattern: bytes | None) -> Callable[[bytes], float
         text: bytes | None = element if lookup is None else lookup(element)
         if text is None:
             return 0.0
+        if len(text) <= _LONGEST_SURE_NUMBER and text.isdigit():
+            return float(text)
         weight = parse_float_loosely(text, refuse_range_errors=True)
         if weight is None:
             raise _NOT_A_WEIGHT

@@ -238,11 +238,7 @@ def _read(session: Session, request: _Request) -> bytes:
     def try_again(key: bytes) -> bytes | None:
         if not request.is_group and type(db.peek(key)) is not StreamValue:
             return None
-        places = _resolve(session, request)
-        # A try in vain must leave no trace, not even a consumer.
-        if not any(map(_has_more, places)):
-            return None
-        return _serve(session, request, places)
+        return _serve(session, request, _resolve(session, request))
 
     return session.machine.blocked.wait(
         session,
@@ -276,14 +272,6 @@ def _serve(session: Session, request: _Request, places: list[_Place]) -> bytes |
     if session.resp3:
         return session.encoder.map_header(len(parts)) + b"".join(parts)
     return b"*%d\r\n*2\r\n%b" % (len(parts), b"*2\r\n".join(parts))
-
-
-def _has_more(place: _Place) -> bool:
-    """Whether there are entries to read for somebody who waits for them."""
-    if place.stream is None:
-        return False
-    top_id = place.stream.maybe_last_entry_id()
-    return top_id is not None and top_id > (place.group.last_id if place.group else place.after)
 
 
 def _maybe_entries(stream: StreamValue, after: StreamId, count: int) -> bytes | None:

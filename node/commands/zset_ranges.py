@@ -16,7 +16,7 @@ from ..resp.encoder import EMPTY_ARRAY, ZERO, integer
 from ..session import Session
 from ..values.numbers import parse_float_loosely, parse_integer
 from ..values.zsetvalue import LexBound, ScoreBound, ZSetValue
-from .zsets import announce_removal, pairs_reply, store_scores
+from .zsets import announce_removal, pairs_reply, put_score, store_scores, store_value
 
 _READ: Final = (one_key(1, "RO", "ACCESS"),)
 _DELETE: Final = (one_key(1, "RW", "DELETE"),)
@@ -189,13 +189,16 @@ def _reply(session: Session, key: bytes, wanted: _Range) -> bytes:
 )
 def zrange(session: Session, args: list[bytes]) -> bytes:
     """Returns the members of a range of ranks, scores or members."""
-    if len(args) != 4:
+    with_scores = len(args) == 5 and args[4].upper() == b"WITHSCORES"
+    if len(args) != 4 and not with_scores:
         return _reply(session, args[1], _parse_range(args, 2))
     first, last = _integer(args[2]), _integer(args[3])
     value = session.db.typed(args[1], ZSetValue)
     if value is None:
         return EMPTY_ARRAY
     start, stop = _rank_range(first, last, len(value))
+    if with_scores:
+        return pairs_reply(session, value.pairs(start, stop))
     return bulk_row(value.members(start, stop))
 
 
@@ -296,8 +299,17 @@ def zrangestore(session: Session, args: list[bytes]) -> bytes:
     """Stores the members of a range, with their scores, as a sorted set of its own."""
     wanted = _parse_range(args, 3)
     value = session.db.typed(args[2], ZSetValue)
-    scores = {} if value is None else dict(value.pairs(*wanted.ranks(value)))
-    return store_scores(session, args[1], scores, b"zrangestore")
+    limits = session.machine.limits
+    pairs = []
+    if value is not None:
+        pairs = value.pairs(*wanted.ranks(value), wanted.is_reversed)
+    if len(pairs) > limits.zset_max_listpack_entries:
+        return store_scores(session, args[1], dict(pairs), b"zrangestore")
+    # One by one, as Redis does it: that decides which zeros keep a sign.
+    result = ZSetValue(limits)
+    for member, score in pairs:
+        put_score(result, member, score)
+    return store_value(session, args[1], result, b"zrangestore")
 
 
 # --- counting ------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@ ZADD and ZSCORE are hot: their plain forms come first. How scores and pairs are 
 and how a finished result is stored, is here for the other families of sorted sets too.
 """
 
-from itertools import chain
 from typing import Final
 
 from ...slots.keyspec import one_key
 from ..errors import NOT_A_FLOAT, SYNTAX, CommandError, wrong_arity
+from ..lazyfree import free_later
 from ..registry import command
 from ..resp.bulks import bulk_row
 from ..resp.encoder import (
@@ -24,6 +24,7 @@ from ..resp.encoder import (
 from ..session import Session
 from ..values.numbers import format_double_17g, format_double_shortest, parse_float
 from ..values.zsetvalue import ZSetValue
+from .keys import remove
 from .random_picks import parse_pick, pick
 from .scan_collections import (
     EMPTY_SCAN,
@@ -52,16 +53,23 @@ _ONE_INCREMENT: Final = CommandError(b"ERR INCR option supports a single increme
 _NOT_A_NUMBER: Final = CommandError(b"ERR resulting score is not a number (NaN)")
 #: Whole scores below this are printed as integers by everybody.
 _PLAIN: Final = 1e15
+_SHORT_TEXTS: Final = {float(number): b"%d" % number for number in range(1, 1000)}
 
 # --- replies and results -------------------------------------------------------------------------
 
 
 def score_text(score: float) -> bytes:
     """A score as text."""
-    if -_PLAIN < score < _PLAIN:
+    text = _SHORT_TEXTS.get(score)
+    if text is not None:
+        return text
+    if -_PLAIN < score < _PLAIN and score:
         whole = int(score)
-        if whole == score and whole:
+        if whole == score:
             return b"%d" % whole
+        if 0.001 <= score < 10_000 or -10_000 < score <= -0.001:
+            # Here Python and Redis put the point in the same place.
+            return repr(score).encode()
     return format_double_shortest(score)
 
 
@@ -77,7 +85,12 @@ def pairs_reply(session: Session, pairs: list[Pair]) -> bytes:
     """Members with their scores: in turn, or in RESP3 each pair an array."""
     if session.encoder.protocol == 3:
         return nested_pairs(session, pairs)
-    return bulk_row(list(chain.from_iterable([(member, score_text(s)) for member, s in pairs])))
+    flat: list[bytes] = []
+    append = flat.append
+    for member, score in pairs:
+        append(member)
+        append(score_text(score))
+    return bulk_row(flat)
 
 
 def nested_pairs(session: Session, pairs: list[Pair]) -> bytes:
@@ -100,17 +113,24 @@ def store_scores(
     session: Session, destination: bytes, scores: dict[bytes, float], event: bytes
 ) -> bytes:
     """Let a result take the place of whatever is at the destination; the reply is its size."""
-    db = session.db
-    if not scores:
-        if db.delete(destination):
-            db.changed(destination, "g", b"del")
-        return ZERO
     value = ZSetValue.from_scores(scores, session.machine.limits)
     if value.is_compact:
         # Where Redis keeps whole scores as integers, there is no negative zero.
         for member, score in scores.items():
             if not score:
                 value[member] = 0.0
+    return store_value(session, destination, value, event)
+
+
+def store_value(session: Session, destination: bytes, value: ZSetValue, event: bytes) -> bytes:
+    """`store_scores` for a finished value."""
+    if not value:
+        remove(session, destination)
+        return ZERO
+    db = session.db
+    replaced = db.peek(destination)
+    if replaced is not None and type(replaced) is not bytes:
+        free_later(session.machine, replaced)
     db.set(destination, value)
     db.changed(destination, "z", event)
     return integer(len(value))
@@ -119,7 +139,8 @@ def store_scores(
 # --- adding --------------------------------------------------------------------------------------
 
 
-def _put(value: ZSetValue, member: bytes, score: float) -> None:
+def put_score(value: ZSetValue, member: bytes, score: float) -> None:
+    """Add a member, or give it another score."""
     if not score and _keeps_plain_zero(value, member):
         score = 0.0
     value.put(member, score)
@@ -143,10 +164,7 @@ def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
     arity=-4,
     flags="write denyoom fast",
     keys=(one_key(1, "RW", "UPDATE"),),
-    args=(
-        "key [condition:oneof(NX|XX)] [comparison:oneof(GT|LT)] [CH] "
-        "[INCR] (score member)..."
-    ),
+    args=("key [condition:oneof(NX|XX)] [comparison:oneof(GT|LT)] [CH] [INCR] (score member)..."),
     complexity="O(log(N)) for each member",
 )
 def zadd(session: Session, args: list[bytes]) -> bytes:
@@ -159,14 +177,14 @@ def zadd(session: Session, args: list[bytes]) -> bytes:
     value = db.typed_for_write(key, ZSetValue)
     if value is None:
         value = ZSetValue(session.machine.limits)
-        _put(value, member, score)
+        put_score(value, member, score)
         db.set(key, value)
         db.changed(key, "z", b"zadd")
         return ONE
     old = value.get(member)
     if old == score:
         return ZERO
-    _put(value, member, score)
+    put_score(value, member, score)
     db.changed(key, "z", b"zadd")
     return ONE if old is None else ZERO
 
@@ -215,7 +233,7 @@ def add_scores(session: Session, args: list[bytes], options: int) -> bytes:
         if old is None:
             is_refused = bool(options & _XX)
             if not is_refused:
-                _put(value, member, score)
+                put_score(value, member, score)
                 added += 1
             last = score
             continue
@@ -231,7 +249,7 @@ def add_scores(session: Session, args: list[bytes], options: int) -> bytes:
         is_refused = False
         last = score
         if score != old:
-            _put(value, member, score)
+            put_score(value, member, score)
             updated += 1
     if made:
         db.set(key, value)

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ..registry import Command, Statistics
+from .data_size import data_bytes
 
 if TYPE_CHECKING:
     from ..machine import Machine
 
 _SAMPLES: Final = 16
 _SAMPLE_EVERY_MS: Final = 100
-#: Measuring the data set looks at every slot, so it is not done on every tick.
+#: Measuring a database takes a part of a millisecond: it is done this seldom for each of them.
 _MEASURE_EVERY_MS: Final = 1000
 
 
@@ -67,7 +68,7 @@ class Traffic:
         self.input_rate = Rate(self.input_bytes_total, now_ms)
         self.output_rate = Rate(self.output_bytes_total, now_ms)
         self._next_sample_ms = now_ms
-        self._next_measure_ms = now_ms
+        self._measured_ms = self._next_measure_ms = now_ms
 
     def __call__(self) -> None:
         """A tick of the machine."""
@@ -76,8 +77,10 @@ class Traffic:
             self._next_sample_ms = now_ms + _SAMPLE_EVERY_MS
             for rate in (self.commands_rate, self.input_rate, self.output_rate):
                 rate.sample(now_ms)
-        if now_ms >= self._next_measure_ms or now_ms < self._next_measure_ms - _MEASURE_EVERY_MS:
-            self._next_measure_ms = now_ms + _MEASURE_EVERY_MS
+        if now_ms >= self._next_measure_ms or now_ms < self._measured_ms:
+            databases = len(self._machine.keyspace.existing())
+            self._measured_ms = now_ms
+            self._next_measure_ms = now_ms + _MEASURE_EVERY_MS * max(1, databases)
             self.note_memory(memory_in_use(self._machine))
 
     def note_memory(self, used_bytes: int) -> int:
@@ -148,7 +151,7 @@ def memory_in_use(machine: "Machine") -> int:
 
     The interpreter itself is not counted: like this the figure is the one that `maxmemory` limits.
     """
-    return EMPTY_NODE_BYTES + machine.memory.used_bytes() + clients_memory(machine)
+    return EMPTY_NODE_BYTES + data_bytes(machine) + clients_memory(machine)
 
 
 def clients_memory(machine: "Machine") -> int:

@@ -31,8 +31,10 @@ from .log import RedisLog
 from .nodes_file import NodesFile
 
 _CHUNK_BYTES: Final = 64 * 1024
-#: Links of peers that have not shown themselves members; more are refused.
+#: Links of peers that have not shown themselves members; the oldest makes room for one more.
 _STRANGERS_MAX: Final = 256
+#: What may wait for a stranger that asks and does not listen.
+_STRANGER_OUTGOING_BYTES_MAX: Final = 256 * 1024
 
 
 class BusLink:
@@ -83,6 +85,8 @@ class Bus:
             self._last_encoded = (order.message, encode(order.message))
         data = self._last_encoded[1]
         limit = self._machine.config.cluster_link_sendbuf_limit
+        if self._is_stranger(link):
+            limit = min(limit or _STRANGER_OUTGOING_BYTES_MAX, _STRANGER_OUTGOING_BYTES_MAX)
         if limit and link.outgoing_bytes + len(data) > limit:
             self.over_limit_count += 1
             self._log.warning(
@@ -137,15 +141,27 @@ class Bus:
                 self._log.warning(f"Accepting cluster node connection: {failure.strerror}")
                 await trio.sleep(0.1)
                 continue
-            strangers = sum(self._is_stranger(link) for link in self._links.values())
-            if strangers >= _STRANGERS_MAX:
-                peer.close()
-                continue
+            self._make_room_for_stranger()
             assert self._nursery is not None
             link = BusLink(self._next_inbound_id)
             self._next_inbound_id -= 1
             self._links[link.link_id] = link
             self._nursery.start_soon(self._run_inbound, link, trio.SocketStream(peer))
+
+    def _make_room_for_stranger(self) -> None:
+        """Cut off who is a stranger for longest, if there are too many of them.
+
+        Whoever comes now may well be a member that lost its link: to refuse it would let some
+        hundred idle connections part the cluster.
+        """
+        strangers = [
+            link
+            for link in self._links.values()
+            if self._is_stranger(link) and link.link_id < 0 and not link.scope.cancel_called
+        ]
+        if len(strangers) >= _STRANGERS_MAX:
+            self._log.verbose(f"Cutting off stranger {strangers[0].link_id} on the cluster bus")
+            strangers[0].scope.cancel()
 
     async def _run_inbound(self, link: BusLink, stream: trio.SocketStream) -> None:
         async with stream:

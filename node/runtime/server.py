@@ -165,6 +165,8 @@ class Server:
         for listener in self.listeners:
             self.plane.stop_listening(listener)
             listener.close()
+        for listener in self._bus_listeners:
+            listener.close()
         self.plane.close_all()
         if self._unix_listener is not None and self.config.unixsocket:
             self.log.notice("Removing the unix socket file.")

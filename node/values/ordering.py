@@ -244,6 +244,15 @@ class ScoreOrder:
             self._shrink(chunk, offset, len(taken))
         return members, scores
 
+    def take_end(self, is_last: bool) -> tuple[bytes, float]:
+        """Remove the first or last member; there must be one."""
+        chunk = len(self._score_chunks) - 1 if is_last else 0
+        offset = len(self._score_chunks[chunk]) - 1 if is_last else 0
+        member = self._member_chunks[chunk].pop(offset)
+        score = self._score_chunks[chunk][offset]
+        self._shrink(chunk, offset, 1)
+        return member, score
+
     def _take_most(self, start: int, stop: int) -> tuple[list[bytes], list[float]]:
         """Taking more than stays: what stays is laid out anew."""
         members = list(chain.from_iterable(self._member_chunks))

@@ -48,7 +48,7 @@ GRAMMAR: Final = [
     command("HSET", key, constant(b"10", b"x"), double),
     command("HRANDFIELD", key, agree=same_type),
     command("HRANDFIELD", key, _COUNT, maybe(_WITH_VALUES), agree=same_shape, weight=2),
-    command("HRANDFIELD", key, constant(b"1000"), agree=unordered),
+    command("HRANDFIELD", key, constant(b"1000"), agree=unordered, takes_damage=False),
     command(
         "HSCAN",
         key,

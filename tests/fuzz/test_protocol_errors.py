@@ -48,7 +48,6 @@ CASES = {
     "bulk length empty": b"*1\r\n$\r\n",
     "bulk length over the limit": b"*1\r\n$99999999999\r\n",
     "bulk length one over 512 MB": b"*1\r\n$536870913\r\n",
-    "bulk length with a plus": b"*1\r\n$+4\r\nPING\r\n",
     "bulk of length zero as a command": b"*1\r\n$0\r\n\r\n",
     "bulk of length zero as an argument": b"*2\r\n$4\r\nECHO\r\n$0\r\n\r\n",
     "bulk without its end": b"*1\r\n$4\r\nPINGxx",

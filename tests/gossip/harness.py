@@ -316,7 +316,7 @@ class World:
         """The process starts again from its disk."""
         sim = self.sims[name]
         sim.is_up, sim.is_frozen = True, False
-        sim.next_inbound = -1
+        sim.next_inbound, sim.paused_until = -1, None
         self.boot(sim)
 
     def freeze(self, name: str) -> None:

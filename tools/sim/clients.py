@@ -24,9 +24,7 @@ class Clients:
         self.world = world
         self.rng = random.Random(f"clients {world.options.seed}")
         bounds = world.options.slot_bounds
-        self.slots = [
-            first + step for first in bounds[:-1] for step in range(SLOTS_PER_PRIMARY)
-        ]
+        self.slots = [first + step for first in bounds[:-1] for step in range(SLOTS_PER_PRIMARY)]
         self.believed: dict[int, Process] = {}
         self.refused = 0
         self.is_running = True

@@ -210,7 +210,11 @@ class Faults:
         network, index = self.world.network, self._any().index
         delay_ms = self.rng.randrange(self.world.options.node_timeout_ms)
         network.slow_ms[index] = delay_ms
-        self._until_healed(lambda: network.slow_ms.pop(index, None) and None)
+
+        def hurry() -> None:
+            network.slow_ms.pop(index, None)
+
+        self._until_healed(hurry)
 
     def do_reset(self) -> None:
         """Some connections of a node break."""

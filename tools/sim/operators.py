@@ -124,8 +124,7 @@ class Operators:
             lambda: self._order(target, SetSlotImporting(slot, source.node_id)),
             lambda: self._order(source, SetSlotMigrating(slot, target.node_id)),
             lambda: self._move_keys(source, target, slot),
-            lambda: self._order(target, SetSlotNode(slot, target.node_id)),
-            lambda: self._order(source, SetSlotNode(slot, target.node_id)),
+            lambda: self._hand_over(source, target, slot),
         ]
         if self.rng.random() < 0.5:
             steps += [
@@ -151,6 +150,30 @@ class Operators:
         steps[0]()
         when = self.world.queue.now + self.rng.randrange(MAX_STEP_MS)
         self.world.queue.push(when, self._step, steps[1:], what)
+
+    def _hand_over(self, source: Process, target: Process, slot: int) -> None:
+        """Tells both who owns the slot now; the wrong way round, nobody claims it for a while."""
+        request = SetSlotNode(slot, target.node_id)
+        first, second = (target, source) if self.rng.random() < 0.7 else (source, target)
+        self._order(first, request)
+        when = self.world.queue.now + self.rng.randrange(MAX_STEP_MS)
+        if second is source:
+            self.world.queue.push(when, self._order, source, request)
+        else:
+            self.world.queue.push(when, self._insist, target, slot)
+
+    def _insist(self, target: Process, slot: int) -> None:
+        """Has somebody take a slot that its source has given up already."""
+        if any(p.is_up and p.myself.mask >> slot & 1 for p in self.world.processes):
+            return
+        if not target.is_working or target.myself.is_replica:
+            found = [p for p in self.world.live() if p.myself.is_primary and p.myself.mask]
+            target = self._pick(found) or target
+        if target.is_working:
+            self.world.disturbed_slots.add(slot)
+            self._order(target, SetSlotNode(slot, target.node_id))
+        when = self.world.queue.now + MAX_STEP_MS
+        self.world.queue.push(when, self._insist, target, slot)
 
     def _move_keys(self, source: Process, target: Process, slot: int) -> None:
         """Moves all keys at once: MIGRATE removes a key only after the target has it."""

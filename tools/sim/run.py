@@ -26,6 +26,7 @@ from .verdict import NotConverged, Verdict, Violation
 from .world import World
 
 POLL_MS: Final = 100
+NODES_PER_POLL: Final = 25
 ORPHAN_MS: Final = 5_000
 """How long a primary is without replicas before one of others moves to it."""
 
@@ -148,8 +149,10 @@ class Run:
     def _settle(self, bound_ms: int) -> int:
         """Lets time pass until the cluster is at rest; how long it took."""
         began = self.world.queue.now
+        # To compare all views takes time that grows with the square of their number.
+        poll_ms = POLL_MS * max(1, self.options.node_count // NODES_PER_POLL)
         while True:
-            self.world.run(POLL_MS)
+            self.world.run(poll_ms)
             unsettled = self._maybe_unsettled()
             if unsettled is None:
                 return self.world.queue.now - began
@@ -171,7 +174,9 @@ class Run:
         world.run(4 * options.patience_ms + 1_000)
         voters = [process for process in world.live() if process.myself.mask]
         doomed = [process for process in voters if self._has_good_replica(process)]
-        count = min(len(voters) - len(voters) // 2 - 1, max(1, round(options.kill_share * len(voters))))
+        wanted = max(1, round(options.kill_share * len(voters)))
+        # A majority of the voters has to be left.
+        count = min(len(voters) - len(voters) // 2 - 1, wanted)
         if len(doomed) < 1 or count < 1:
             return
         world.rng.shuffle(doomed)

@@ -7,7 +7,7 @@ each run has some kinds of faults only (a swarm), since faults of all kinds hide
 
 import random
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 from attrs import evolve, field, fields, frozen
 
@@ -74,7 +74,7 @@ class Options:
     kill_share: float
     """Share of the primaries that is killed at once at the end; 0 leaves the last phase out."""
     stays_calm: bool = False
-    """Whether there is no safety phase: the kill comes to a cluster that nothing has happened to."""
+    """Whether there is no safety phase: the kill comes to a cluster that was never disturbed."""
     bugs: Bugs = field(factory=Bugs)
 
     @property
@@ -146,4 +146,10 @@ def draw(seed: int, fixed: Mapping[str, object] | None = None) -> Options:
         kill_share=rng.choice((0.0, 0.0, 0.2, 0.4, 0.49)),
         stays_calm=rng.random() < 0.05,
     )
-    return evolve(options, **dict(fixed or {}))
+    return with_fixed(options, fixed or {})
+
+
+def with_fixed(options: Options, fixed: Mapping[str, object]) -> Options:
+    """Options with some of them set, by name: a wrong name is a TypeError."""
+    # The names come from outside, so the types cannot be checked here.
+    return evolve(options, **cast("dict[str, Any]", dict(fixed)))

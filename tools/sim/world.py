@@ -55,6 +55,8 @@ class World:
         self.winners: list[Process] = []
         """Who won an election and has not been looked at by `faults` yet."""
         self.processes: list[Process] = []
+        self.stopped: set[int] = set()
+        """Which nodes do not work now: down or paused."""
         self.by_id: dict[NodeId, Process] = {}
         self.checkers: list[Checker] = all_checkers(self)
         self._bind_checkers()
@@ -156,6 +158,7 @@ class World:
         return Process(self, index, _address(index), config, clock, disk, data, node_id)
 
     def _first_start(self, process: Process, nothing: None) -> None:
+        self.stopped.discard(process.index)
         process.start(self.queue.now)
         self.queue.push(self.queue.now + 1, self._tick, process, process.boot)
 
@@ -189,6 +192,7 @@ class World:
         if not process.is_up:
             return
         process.is_up, process.is_paused = False, False
+        self.stopped.add(process.index)
         process.has_power = not power
         process.down_since = self.queue.now
         process.inbox.clear()
@@ -210,12 +214,14 @@ class World:
     def pause(self, process: Process) -> None:
         """The process stands still."""
         process.is_paused = process.is_up
+        self.stopped.add(process.index)
 
     def resume(self, process: Process) -> None:
         """It goes on, and finds what has come meanwhile."""
         if not process.is_paused:
             return
         process.is_paused = False
+        self.stopped.discard(process.index)
         process.up_since = self.queue.now
         waiting, process.inbox = process.inbox, []
         for event in waiting:
@@ -255,6 +261,8 @@ class World:
     def hears_majority(self, process: Process) -> bool:
         """Whether a node hears from a majority of those that it takes for voters."""
         state = process.core.state
+        if not self.network.cuts and state.size - len(self.stopped) >= state.quorum:
+            return True
         heard = sum(
             node_id == process.node_id or self.hears(process, self.by_id[node_id])
             for node_id in state.owners
@@ -264,8 +272,8 @@ class World:
     @property
     def max_delay_ms(self) -> int:
         """How long a packet takes at most without faults."""
-        return self.options.latency_ms + self.options.jitter_ms + 200 * (
-            self.options.loss_percent > 0
+        return (
+            self.options.latency_ms + self.options.jitter_ms + 200 * (self.options.loss_percent > 0)
         )
 
     def name_of(self, node_id: NodeId | None) -> str:

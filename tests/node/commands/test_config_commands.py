@@ -73,9 +73,9 @@ def test_protected_directives_know_who_is_local(setting: str, address: str, allo
 
 def test_a_directive_without_effect_is_logged_once() -> None:
     node = MemoryNode()
-    node.call("CONFIG", "SET", "activedefrag", "yes")
+    node.call("CONFIG", "SET", "activerehashing", "no")
     node.call("CONFIG", "SET", "hz", "11")
-    told = [line for line in node.log.lines if "activedefrag" in line]
+    told = [line for line in node.log.lines if "activerehashing" in line]
     assert len(told) == 1
 
 

@@ -98,7 +98,6 @@ def test_command_statistics(observed: bool) -> None:
     node.call("GET", "a", "b")
     node.call("INCR", "a")
     node.call("CONFIG", "GET", "port")
-    node.call("CONFIG")
     node.call("CONFIG", "GET")
     found = info(node, "commandstats")
     counts = {
@@ -113,7 +112,6 @@ def test_command_statistics(observed: bool) -> None:
         "set": ["1", "0", "0"],
         "get": ["3", "2", "0"],
         "incr": ["3", "0", "3"],
-        "config": ["0", "1", "0"],
         "config|get": ["1", "1", "0"],
     }
     assert info(node, "stats")["total_commands_processed"] == "9"
@@ -218,7 +216,7 @@ def test_features_add_and_replace_fields() -> None:
     node = MemoryNode()
     node.machine.info.add("replication", lambda machine: [("role", "slave"), ("master_host", "h")])
     found = info(node, "replication")
-    assert list(found)[0] == "role"
+    assert next(iter(found)) == "role"
     assert found["role"] == "slave"
     assert list(found)[-1] == "master_host"
 

@@ -146,7 +146,9 @@ def test_replicas_hear_how_approximate_trimming_ended() -> None:
         [("t", b"xadd", b"s"), ("t", b"xtrim", b"s")],
     )
     assert node.call("XTRIM", "s", "MINID", "~", "9999999999999") == 2
-    assert node.take_propagated() == [[b"XTRIM", b"s", b"MINID", b"=", b"%d-%d" % (LARGEST, LARGEST)]]
+    assert node.take_propagated() == [
+        [b"XTRIM", b"s", b"MINID", b"=", b"%d-%d" % (LARGEST, LARGEST)]
+    ]
     assert node.call("XLEN", "s") == 0
     assert node.call("EXISTS", "s") == 1
 
@@ -257,7 +259,10 @@ def test_xdelex(node: MemoryNode) -> None:
         (["KEEPREF", "ACKED", "IDS", "1", "1-1"], "ERR syntax error"),
         (["WHATEVER", "IDS", "1", "1-1"], "ERR syntax error"),
         (["IDS", "1", "what"], INVALID_ID),
-        (["IDS", "9223372036854775807", "1-1"], "ERR The `numids` parameter must match the number of arguments"),
+        (
+            ["IDS", "9223372036854775807", "1-1"],
+            "ERR The `numids` parameter must match the number of arguments",
+        ),
     ],
 )
 def test_errors_of_xdelex_and_xackdel(node: MemoryNode, words: list[str], error: str) -> None:
@@ -309,7 +314,9 @@ def test_ranges(node: MemoryNode, start: str, end: str, found: Plain) -> None:
         assert (ids(forwards), ids(backwards)) == (found, found[::-1])
 
 
-@pytest.mark.parametrize(("count", "reply"), [("0", None), ("-3", None), ("1", [[b"1-0", [b"f", b"1"]]])])
+@pytest.mark.parametrize(
+    ("count", "reply"), [("0", None), ("-3", None), ("1", [[b"1-0", [b"f", b"1"]]])]
+)
 def test_count_of_a_range(node: MemoryNode, count: str, reply: Plain) -> None:
     fill(node, 3)
     assert node.call("XRANGE", "s", "-", "+", "COUNT", count) == reply
@@ -350,15 +357,22 @@ def test_wrong_types(node: MemoryNode) -> None:
         (["9-0"], "OK"),
         (["9-0", "ENTRIESADDED", "7", "MAXDELETEDID", "5-0"], "OK"),
         (["3-0"], "OK"),
-        (["2-9"], Failure("ERR The ID specified in XSETID is smaller than the target stream top item")),
+        (
+            ["2-9"],
+            Failure("ERR The ID specified in XSETID is smaller than the target stream top item"),
+        ),
         (
             ["9-0", "ENTRIESADDED", "1"],
-            Failure("ERR The entries_added specified in XSETID is smaller than the target stream length"),
+            Failure(
+                "ERR The entries_added specified in XSETID is smaller than the target stream length"
+            ),
         ),
         (["9-0", "ENTRIESADDED", "-1"], Failure("ERR entries_added must be positive")),
         (
             ["9-0", "MAXDELETEDID", "10-0"],
-            Failure("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"),
+            Failure(
+                "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
+            ),
         ),
         (["9-0", "MORE", "1"], Failure("ERR syntax error")),
         (["9-0", "ENTRIESADDED"], Failure("ERR syntax error")),

@@ -13,7 +13,9 @@ def node() -> MemoryNode:
     return MemoryNode()
 
 
-def claim(entry_id: bytes, owner: bytes, *, count: bytes, last_id: bytes, when: bytes = NOW) -> list[bytes]:
+def claim(
+    entry_id: bytes, owner: bytes, *, count: bytes, last_id: bytes, when: bytes = NOW
+) -> list[bytes]:
     """What replicas hear of one pending entry."""
     return [
         *(b"XCLAIM", b"s", b"g", owner, b"0", entry_id, b"TIME", when),
@@ -150,8 +152,13 @@ def test_xclaim(node: MemoryNode) -> None:
     )
     assert node.call("XCLAIM", "s", "g", "other", 500, "1-0", "9-0") == [[b"1-0", [b"f", b"1"]]]
     when = b"%d" % (START_MS + 500)
-    assert node.take_effects() == ([claim(b"1-0", b"other", count=b"2", last_id=b"2-0", when=when)], [])
-    assert node.call("XCLAIM", "s", "g", "c", 0, "1-0", "JUSTID", "IDLE", 400, "LASTID", "1") == [b"1-0"]
+    assert node.take_effects() == (
+        [claim(b"1-0", b"other", count=b"2", last_id=b"2-0", when=when)],
+        [],
+    )
+    assert node.call("XCLAIM", "s", "g", "c", 0, "1-0", "JUSTID", "IDLE", 400, "LASTID", "1") == [
+        b"1-0"
+    ]
     assert node.call("XPENDING", "s", "g", "-", "+", 9) == [
         [b"1-0", b"c", 400, 2],
         [b"2-0", b"c", 500, 1],
@@ -283,6 +290,7 @@ def test_xpending(node: MemoryNode) -> None:
         [b"2-0", b"c", 100, 1],
     ]
     assert ids(node.call("XPENDING", "s", "g", "(1-0", "3", "9")) == ["2-0", "3-0"]
+    assert ids(node.call("XPENDING", "s", "g", "-", "(3-0", "9")) == ["1-0", "2-0"]
     assert ids(node.call("XPENDING", "s", "g", "-", "+", "9", "d")) == ["3-0"]
     assert node.call("XPENDING", "s", "g", "-", "+", "9", "nobody") == []
     assert node.call("XPENDING", "s", "g", "-", "+", "-1") == []

@@ -39,7 +39,8 @@ class SlotOwner(Checker):
             for node_id, mask in claims.items():
                 node = owners.get(node_id)
                 if node is None or node.mask != mask:
-                    return f"{process.name} is wrong about the slots of {self.world.name_of(node_id)}"
+                    name = self.world.name_of(node_id)
+                    return f"{process.name} is wrong about the slots of {name}"
         return None
 
 

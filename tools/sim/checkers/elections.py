@@ -3,17 +3,16 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from ....gossip.events import (
-    ElectionEnd,
     ElectionEnded,
     ElectionScheduled,
     ElectionWon,
     Event,
     FailoverNotStarted,
-    NotStarted,
     VotesAsked,
 )
 from ....gossip.messages import NodeFlag
 from ....gossip.outputs import Outputs
+from ....gossip.reasons import ElectionEnd, NotStarted
 from ....gossip.state import Node
 from .base import Checker
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Epochs(Checker):
-    """Watches the current epoch after every step, and the own epoch of primaries with every file."""
+    """Watches the current epoch after every step, and primaries' own epochs with every file."""
 
     name: ClassVar[str] = "epochs"
 

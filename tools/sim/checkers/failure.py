@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ....gossip.events import Event, NodeFailed, NodeRecovered, NodeSuspected, Via
+from ....gossip.events import Event, NodeFailed, NodeRecovered, NodeSuspected
 from ....gossip.messages import NodeId
 from ....gossip.outputs import Outputs
+from ....gossip.reasons import Via
 from .base import Checker
 
 if TYPE_CHECKING:
@@ -82,17 +83,18 @@ class Failure(Checker):
 
     def on_tick(self, process: "Process") -> None:
         """Whoever is dead for long enough has been noticed by all who live."""
-        if process.core.state.ticks % CHECK_EVERY_TICKS:
+        if not self.world.stopped or process.core.state.ticks % CHECK_EVERY_TICKS:
             return
         timeout_ms = process.config.node_timeout_ms
         patience_ms = 2 * timeout_ms + 2_000 + max(self.world.network.slow_ms.values(), default=0)
         now = self.now
         if now - process.up_since < patience_ms:
             return
-        for other in self.world.processes:
+        for index in sorted(self.world.stopped):
+            other = self.world.processes[index]
             if other.is_up or now - other.down_since < patience_ms or other.boot == 0:
                 continue
             node = process.core.state.nodes.get(other.node_id)
             if node is not None and not node.is_failing:
                 down_ms = now - other.down_since
-                self.fail(f"{process.name} has not noticed that {other.name} is dead ({down_ms} ms)")
+                self.fail(f"{process.name} thinks that {other.name} lives, {down_ms} ms after")

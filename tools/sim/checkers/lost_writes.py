@@ -13,9 +13,9 @@ from ....gossip.events import (
     Event,
     ManualFailoverEnded,
     OffsetReached,
-    RoleReason,
 )
 from ....gossip.outputs import Outputs
+from ....gossip.reasons import RoleReason
 from .base import Checker
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class LostWrites(Checker):
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self.promoted: dict[int, tuple[int, str]] = {}
-        """When each node was last promoted, and over whom."""
+        self.promoted: dict[int, int] = {}
+        """When each node was last promoted."""
         self.overruled: list[tuple[int, int, int]] = []
         """(from, until, slots): a TAKEOVER, or an epoch taken while two claimed the slots."""
         self.reached: set[int] = set()
@@ -52,27 +52,26 @@ class LostWrites(Checker):
             self.reached.add(process.index)
         elif isinstance(event, BecamePrimary):
             if event.reason is RoleReason.TAKEOVER:
-                self.overrule(process.myself.mask)
+                self.overrule(process.myself.mask, self.now)
         elif isinstance(event, ConfigEpochTaken):
-            rivals = 0
             for other in self.world.processes:
-                if other is not process and other.is_up:
-                    rivals |= other.myself.mask
-            self.overrule(process.myself.mask & rivals)
+                both = process.myself.mask & other.myself.mask
+                if other is not process and other.is_up and both:
+                    promoted_at = self.promoted.get(other.index, self.now)
+                    self.overrule(both, promoted_at)
         elif process.index in self.reached:
             self.reached.discard(process.index)
             self.ended[process.index] = self.now
 
-    def overrule(self, mask: int) -> None:
+    def overrule(self, mask: int, since: int) -> None:
         """Who has these slots is a matter of chance for a while: nobody was elected for them."""
-        if mask:
-            window_ms = 2 * self.world.options.patience_ms + 1_000
-            self.overruled.append((self.now - window_ms, self.now + window_ms, mask))
+        window_ms = 2 * self.world.options.patience_ms + 1_000
+        self.overruled.append((since - window_ms, self.now + window_ms, mask))
 
     def on_promotion(self, process: "Process") -> None:
         """What the former primary has and the new one has not may be lost, if it failed."""
         former = self.world.by_id.get(process.primary_id or "")
-        self.promoted[process.index] = (self.now, process.primary_id or "")
+        self.promoted[process.index] = self.now
         if former is None:
             return
         is_lossless = self.ended.get(process.index) == self.now and former.is_write_paused()
@@ -92,7 +91,7 @@ class LostWrites(Checker):
         if not process.myself.mask >> write.slot & 1:
             # Taken in for a slot that is still on the move.
             return
-        for index, (at, former_id) in self.promoted.items():
+        for index, at in self.promoted.items():
             other = self.world.processes[index]
             if index == write.by or not other.is_up or not other.myself.mask >> write.slot & 1:
                 continue

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ....gossip.events import Event, VoteRefusal, VoteRefused
+from ....gossip.events import Event, VoteRefused
 from ....gossip.messages import Update
 from ....gossip.outputs import Outputs
+from ....gossip.reasons import VoteRefusal
 from .base import Checker
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ class Votes(Checker):
         super().__init__(world)
         self.granted: dict[tuple[NodeId, int], NodeId] = {}
         """Whom a voter voted for in an epoch."""
+        self.won: set[tuple[NodeId, int]] = set()
+        """Who won which epoch: to stand for election is to vote for oneself."""
 
     def on_event(self, process: "Process", event: Event, outputs: Outputs) -> None:
         """A vote was granted or counted."""
@@ -44,11 +46,14 @@ class Votes(Checker):
             first, second = map(self.world.name_of, (self.granted[key], event.to))
             self.fail(f"{process.name} voted twice in epoch {event.epoch}: {first}, {second}")
         self.granted[key] = event.to
+        if key in self.won:
+            self.fail(f"{process.name} voted in epoch {event.epoch}, which it had won itself")
         if not process.myself.is_primary or not process.myself.mask:
             self.fail(f"{process.name} voted, but has no slots")
 
     def on_won(self, process: "Process", event: ElectionWon) -> None:
-        """Somebody won: were there enough votes, and did the slots allow it?"""
+        """Somebody won: were there enough votes?"""
+        self.won.add((process.node_id, event.epoch))
         votes = sum(
             epoch == event.epoch and candidate == process.node_id
             for (_, epoch), candidate in self.granted.items()

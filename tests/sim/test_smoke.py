@@ -1,0 +1,26 @@
+"""A few dozen seeds: whatever they draw, nothing that was promised is broken."""
+
+import pytest
+
+from clustrio.tools.sim.run import Run
+from clustrio.tools.sim.swarm import draw
+from clustrio.tools.sim.verdict import Verdict
+
+from .seeds import read_seeds
+
+SHORT = {"safety_ms": 4_000}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 24, 4))
+def test_seeds_keep_all_promises(first: int) -> None:
+    for seed in range(first, first + 4):
+        outcome = Run(draw(seed, SHORT)).go()
+        assert outcome.verdict is Verdict.OK, f"{outcome.line}\n{outcome.details}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", read_seeds())
+def test_seeds_that_once_failed(seed: int) -> None:
+    outcome = Run(draw(seed)).go()
+    assert outcome.verdict is Verdict.OK, f"{outcome.line}\n{outcome.details}"

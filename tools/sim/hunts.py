@@ -1,0 +1,62 @@
+"""How each planted bug is found: by which checker, among how many seeds, and with what fixed.
+
+Owns the table that the README shows and the canary test relies on. Most bugs are found by the plain
+swarm; some need a cluster or faults of a certain kind, as a rare bug is rare.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import Factory, frozen
+
+
+@frozen
+class Hunt:
+    """One bug."""
+
+    checker: str
+    within: int
+    """Among so many seeds, from 0 on, one finds it."""
+    fixed: Mapping[str, object] = Factory(dict)
+    """What is not left to the seed."""
+
+
+HUNTS: Final[Mapping[str, Hunt]] = {
+    "raise_epoch_without_slots": Hunt("truth", 60),
+    "update_with_unclaimed_slots": Hunt(
+        "truth",
+        60,
+        {"faults": ("isolate", "reshard", "kill"), "fault_interval_ms": 500},
+    ),
+    "collide_by_id_only": Hunt(
+        "collisions", 60, {"faults": ("bump",), "fault_interval_ms": 300, "kill_share": 0.0}
+    ),
+    "rank_without_id": Hunt("elections", 10),
+    "elect_without_data": Hunt(
+        "elections",
+        60,
+        {
+            "faults": ("kill", "wipe", "replicate"),
+            "primary_count": 3,
+            "node_count": 10,
+            "full_sync_ms": 3_000,
+            "replica_validity_factor": 0,
+        },
+    ),
+    "ignore_rival_win": Hunt("elections", 10),
+    "keep_retry_timer": Hunt("elections", 40),
+    "no_update_on_refusal": Hunt("refusals", 60),
+    "keep_sub_replicas": Hunt("chains", 60),
+    "trust_late_packets": Hunt("late", 20),
+    "two_manual_failovers": Hunt("manual", 20),
+    "wait_for_gossip_quorum": Hunt("failure", 20),
+    "no_backoff": Hunt("reconnects", 10),
+    "never_arm_ping": Hunt("failure", 10),
+    "trust_wrong_identity": Hunt("identity", 20),
+    "vote_before_sync": Hunt("durability", 10),
+    "vote_twice": Hunt("votes", 10),
+    "vote_after_candidacy": Hunt("votes", 60),
+    "count_old_votes": Hunt("votes", 60),
+    "count_replica_reports": Hunt("failure", 60),
+    "rejoin_at_once": Hunt("minority", 60),
+}
