@@ -8,7 +8,7 @@ slots, pauses), routes requests, and hands the rest to the runtime's `Carrier` i
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..gossip import views
+from ..gossip import events, views
 from ..gossip.commands import Answer, Request
 from ..gossip.config import Config as GossipConfig
 from ..gossip.core import GossipCore
@@ -58,6 +58,24 @@ _DOWN: Final = {
     ),
 }
 _SHARD_PUBSUB: Final = frozenset({"ssubscribe", "sunsubscribe", "spublish"})
+#: Events that an operator wants to find in the log; the others come with every other heartbeat.
+_NOTABLE: Final = (
+    events.AddressLost,
+    events.BecamePrimary,
+    events.BecameReplica,
+    events.ConfigEpochTaken,
+    events.ElectionWon,
+    events.EpochCollision,
+    events.ManualFailoverEnded,
+    events.ManualFailoverStarted,
+    events.NodeFailed,
+    events.NodeForgotten,
+    events.NodeJoined,
+    events.NodeRecovered,
+    events.VoteGranted,
+    events.VoteRefused,
+    events.VotesAsked,
+)
 #: Directives that the brain obeys.
 _DIRECTIVES: Final = (
     "cluster-node-timeout",
@@ -228,7 +246,8 @@ class Cluster:
             self._tell(event)
 
     def _tell(self, event: Event) -> None:
-        self._machine.log.verbose(f"Cluster: {event}")
+        log = self._machine.log
+        (log.notice if isinstance(event, _NOTABLE) else log.verbose)(f"Cluster: {event}")
 
     def _apply(self, change: Change) -> None:
         machine = self._machine

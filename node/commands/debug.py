@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from ..digest import data_digest, key_digest
-from ..errors import MUST_BE_POSITIVE, NO_SUCH_KEY, NOT_AN_INTEGER, CommandError
+from ..errors import MUST_BE_POSITIVE, NO_SUCH_KEY, NOT_AN_INTEGER, CommandError, as_c_string
 from ..eviction import AccessLog
 from ..registry import command
 from ..resp.encoder import OK, array, bulk, integer, simple
@@ -25,6 +25,7 @@ SubcommandFunction = Callable[[Session, list[bytes]], bytes]
 
 _LRU_CLOCK_MASK: Final = (1 << 24) - 1
 _SLEEP_MAX_S: Final = 86_400.0
+_POPULATE_KEY_MAX: Final = 127
 _POPULATE_BYTES_MAX: Final = 512 * 1024 * 1024
 _PACKED_THRESHOLD_MAX: Final = 4 * 1024**3
 _BAD_PACKED_THRESHOLD: Final = CommandError(
@@ -82,14 +83,18 @@ def debug(session: Session, args: list[bytes]) -> bytes:
     require_enabled(session, "DEBUG", session.machine.config.enable_debug_command)
     chosen = _SUBCOMMANDS.get(args[1].upper())
     if chosen is None or not chosen.low <= len(args) <= chosen.high:
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."
-            % args[1][:128],
-        )
+        raise _unknown(args[1])
     return chosen.function(session, args)
 
 
 _ANY_NUMBER: Final = 1 << 31
+
+
+def _unknown(name: bytes) -> CommandError:
+    return CommandError(
+        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."
+        % as_c_string(name)[:128],
+    )
 
 
 def _is_on(word: bytes) -> bool:
@@ -120,7 +125,7 @@ def _value(session: Session, key: bytes) -> Any:
     return value
 
 
-@_subcommand("OBJECT key", 3, 4)
+@_subcommand("OBJECT key", 3, 3)
 def _object(session: Session, args: list[bytes]) -> bytes:
     """How a key's value is kept. Its serialized length is not known here and shown as 0."""
     machine = session.machine
@@ -148,13 +153,14 @@ def _object(session: Session, args: list[bytes]) -> bytes:
 def _populate(session: Session, args: list[bytes]) -> bytes:
     """Creates so many strings prefix:0 (key:0), prefix:1 ... where there is none yet."""
     count = _not_negative(args[2])
-    prefix = args[3] if len(args) > 3 else b"key"
+    # As in Redis, where it is a C string in a small buffer.
+    prefix = args[3].partition(b"\0")[0] if len(args) > 3 else b"key"
     size = _not_negative(args[4]) if len(args) > 4 else 0
     if size > _POPULATE_BYTES_MAX:
         raise CommandError(b"ERR value is out of range")
     db = session.db
     for number in range(count):
-        key = b"%b:%d" % (prefix, number)
+        key = (b"%b:%d" % (prefix, number))[:_POPULATE_KEY_MAX]
         if db.peek(key) is None:
             text = b"value:%d" % number
             db.set(key, text[:size].ljust(size, b"\0") if size else text)
@@ -168,7 +174,7 @@ def _not_negative(word: bytes) -> int:
     return number
 
 
-@_subcommand("HTSTATS database", 3, 4)
+@_subcommand("HTSTATS database", 3, 3)
 def _table_statistics(session: Session, args: list[bytes]) -> bytes:
     """How the keys of a database are spread over its slots."""
     number = parse_integer(args[2])
@@ -186,7 +192,7 @@ def _table_statistics(session: Session, args: list[bytes]) -> bytes:
     return session.encoder.verbatim(text.encode())
 
 
-@_subcommand("HTSTATS-KEY key", 3, 4)
+@_subcommand("HTSTATS-KEY key", 3, 3)
 def _key_statistics(session: Session, args: list[bytes]) -> bytes:
     """How many elements the table under a key has."""
     value = _value(session, args[2])
@@ -308,10 +314,7 @@ def _reply_buffer(session: Session, args: list[bytes]) -> bytes:
         if value not in (b"NEVER", b"RESET") and parse_integer(value) is None:
             raise NOT_AN_INTEGER
         return OK
-    raise CommandError(
-        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."
-        % args[1][:128],
-    )
+    raise _unknown(args[1])
 
 
 @_subcommand("QUICKLIST-PACKED-THRESHOLD size", 3, 3)

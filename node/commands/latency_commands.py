@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ..errors import CommandError
+from ..errors import CommandError, as_c_string
 from ..latency import Spikes, draw_spikes
 from ..observe.percentiles import cumulative
 from ..observe.traffic import all_commands
@@ -73,7 +73,7 @@ def graph(session: Session, args: list[bytes]) -> bytes:
     event = _event(args[2])
     spikes = machine.latency.maybe_spikes(event)
     if spikes is None:
-        raise CommandError(b"ERR No samples available for event '%b'" % args[2])
+        raise CommandError(b"ERR No samples available for event '%b'" % as_c_string(args[2]))
     drawn = draw_spikes(spikes, machine.latency.history(event), machine.clock.now_ms // 1000)
     return session.encoder.verbatim(drawn.encode("latin-1"))
 

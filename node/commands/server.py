@@ -9,6 +9,7 @@ from ..session import Session
 from ..values.numbers import parse_integer
 from ..version import CLUSTRIO_VERSION, REDIS_VERSION
 from .help import help_reply
+from .privileges import require_enabled
 
 _NO_SAVING: Final = CommandError(b"ERR saving is not available yet: this server has no persistence")
 _NO_SHUTDOWN: Final = CommandError(b"ERR No shutdown in progress.")
@@ -155,6 +156,7 @@ def module_load_extended(session: Session, args: list[bytes]) -> bytes:
 @command("MODULE UNLOAD", group="server", since="4.0.0", arity=3, flags=_MODULE_FLAGS, args="name")
 def module_unload(session: Session, args: list[bytes]) -> bytes:
     """Refuses to unload a module, as there is none."""
+    require_enabled(session, "MODULE", session.machine.config.enable_module_command)
     raise _NO_SUCH_MODULE
 
 

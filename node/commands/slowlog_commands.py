@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ..errors import CommandError
+from ..errors import CommandError, as_c_string
 from ..registry import command, container
 from ..resp.encoder import OK, array, bulk, bulk_array, integer
 from ..session import Session
@@ -31,7 +31,7 @@ def get(session: Session, args: list[bytes]) -> bytes:
     if len(args) > 3:
         raise CommandError(
             b"ERR unknown subcommand or wrong number of arguments for '%b'. Try SLOWLOG HELP."
-            % args[1][:128],
+            % as_c_string(args[1])[:128],
         )
     count = _COUNT_DEFAULT
     if len(args) == 3:

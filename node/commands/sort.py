@@ -206,8 +206,7 @@ def _ordered(session: Session, request: _Request, value: object) -> list[bytes]:
     if value is None:
         return []
     kind = type(value)
-    is_set = kind is SetValue
-    if kind is not ListValue and not is_set and kind is not ZSetValue:
+    if kind is not ListValue and kind is not SetValue and kind is not ZSetValue:
         raise WRONG_TYPE
     assert isinstance(value, ListValue | SetValue | ZSetValue)
     if isinstance(value, ZSetValue):
@@ -215,10 +214,10 @@ def _ordered(session: Session, request: _Request, value: object) -> list[bytes]:
         value.is_compact = False
     start, stop = _bounds(request, len(value))
     if request.is_unsorted:
-        if not is_set:
+        if not isinstance(value, SetValue):
             return _in_own_order(request, value, start, stop)
         if request.destination is None and session.may_block:
-            return list(value)[start:stop]
+            return value.members()[start:stop]
         # The order of a set is no order; what is stored must be the same everywhere.
         return sorted(value, reverse=request.is_descending)[start:stop]
     elements = list(value)
@@ -254,7 +253,7 @@ def _bounds(request: _Request, size: int) -> tuple[int, int]:
 
 
 def _in_own_order(
-    request: _Request, value: ListValue | SetValue | ZSetValue, start: int, stop: int
+    request: _Request, value: ListValue | ZSetValue, start: int, stop: int
 ) -> list[bytes]:
     """A piece of a list or a sorted set as it is, or from behind."""
     if request.is_descending:
@@ -262,7 +261,6 @@ def _in_own_order(
         start, stop = size - stop, size - start
     if isinstance(value, ZSetValue):
         return value.members(start, stop, request.is_descending)
-    assert isinstance(value, ListValue)
     elements = value.range(start, stop)
     return elements[::-1] if request.is_descending else elements
 

@@ -131,7 +131,11 @@ class RequestStream:
             and (data[2] == _CR or data[3] == _CR)
             and not self._held
         ):
-            return self._read_carefully(data)
+            requests = self._read_carefully(data)
+            if len(requests) == 1 and not _count_proper(requests):
+                # Whoever gets a single request may rely on its being a proper one.
+                return self._again([], None, data)
+            return requests
         self._reader.feed(data)
         self._chunk = data
         try:
@@ -159,9 +163,6 @@ class RequestStream:
 
     def _after_fast(self, requests: list[Request], received: bytes) -> list[Request]:
         """The fast parser has taken what it could: note where that leaves us."""
-        if len(requests) == 1 and not _count_proper(requests):
-            # Whoever gets a single request may rely on its being a proper one.
-            return self._again([], None, received)
         # It swallows a lone type byte, so a request surely ends only with its line.
         if requests and not self._has_data() and received[-1] == _LF:
             self._ready = True

@@ -21,6 +21,21 @@ class Hunt:
     """What is not left to the seed."""
 
 
+MANY_AT_ONCE: Final[Mapping[str, object]] = {
+    "primary_count": 5,
+    "node_count": 10,
+    "node_timeout_ms": 500,
+    "latency_ms": 20,
+    "jitter_ms": 60,
+    "loss_percent": 5,
+    "faults": ("kill", "slow"),
+    "fault_interval_ms": 250,
+    "safety_ms": 6_000,
+    "kill_share": 0.49,
+    "stays_calm": False,
+}
+"""Elections of several shards at the same time, over a slow network."""
+
 HUNTS: Final[Mapping[str, Hunt]] = {
     "raise_epoch_without_slots": Hunt("truth", 60),
     "update_with_unclaimed_slots": Hunt(
@@ -55,8 +70,8 @@ HUNTS: Final[Mapping[str, Hunt]] = {
     "trust_wrong_identity": Hunt("identity", 20),
     "vote_before_sync": Hunt("durability", 10),
     "vote_twice": Hunt("votes", 10),
-    "vote_after_candidacy": Hunt("votes", 60),
-    "count_old_votes": Hunt("votes", 60),
+    "vote_after_candidacy": Hunt("votes", 40, MANY_AT_ONCE),
+    "count_old_votes": Hunt("votes", 40, MANY_AT_ONCE),
     "count_replica_reports": Hunt("failure", 60),
     "rejoin_at_once": Hunt("minority", 60),
 }

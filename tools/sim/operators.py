@@ -10,6 +10,7 @@ from typing import Final
 
 from ...gossip.commands import (
     BumpEpoch,
+    Done,
     Failover,
     PublishToNodes,
     Replicate,
@@ -41,12 +42,12 @@ class Operators:
         self.is_stopped = True
         self.world.disturbed_slots |= self.moving
 
-    def _order(self, process: Process, request: Request) -> None:
+    def _order(self, process: Process, request: Request) -> bool:
+        """Gives an order; whether it was carried out."""
         if isinstance(request, SetSlotNode):
             ordered = self.world.ordered
             ordered[request.node_id] = ordered.get(request.node_id, 0) | 1 << request.slot
-        if process.is_working:
-            process.command(request)
+        return process.is_working and isinstance(process.command(request), Done)
 
     def _pick(self, found: list[Process]) -> Process | None:
         return found[self.rng.randrange(len(found))] if found else None
@@ -120,7 +121,7 @@ class Operators:
         if not self.world.is_calm_for(self.world.options.node_timeout_ms):
             self.world.disturbed_slots.add(slot)
         others = [p for p in targets if p is not source and p is not target]
-        steps: list[Callable[[], None]] = [
+        steps: list[Callable[[], object]] = [
             lambda: self._order(target, SetSlotImporting(slot, source.node_id)),
             lambda: self._order(source, SetSlotMigrating(slot, target.node_id)),
             lambda: self._move_keys(source, target, slot),
@@ -135,7 +136,7 @@ class Operators:
             steps.append(lambda: self._order(source, BumpEpoch()))
         self._step(steps, (slot, self.world.queue.now))
 
-    def _step(self, steps: list[Callable[[], None]], what: tuple[int, int]) -> None:
+    def _step(self, steps: list[Callable[[], object]], what: tuple[int, int]) -> None:
         slot, began = what
         if self.is_stopped:
             return
@@ -155,7 +156,10 @@ class Operators:
         """Tells both who owns the slot now; the wrong way round, nobody claims it for a while."""
         request = SetSlotNode(slot, target.node_id)
         first, second = (target, source) if self.rng.random() < 0.7 else (source, target)
-        self._order(first, request)
+        if not self._order(first, request):
+            # A tool that is refused leaves it at that.
+            self.world.disturbed_slots.add(slot)
+            return
         when = self.world.queue.now + self.rng.randrange(MAX_STEP_MS)
         if second is source:
             self.world.queue.push(when, self._order, source, request)

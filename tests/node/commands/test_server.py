@@ -79,7 +79,8 @@ def test_role_of_a_primary_without_replicas() -> None:
     ],
 )
 def test_modules(words: str, reply: object) -> None:
-    assert MemoryNode().call("MODULE", *words.split()) == reply
+    node = MemoryNode(enable_module_command="yes")
+    assert node.call("MODULE", *words.split()) == reply
 
 
 @pytest.mark.parametrize("container", ["CONFIG", "MEMORY", "SLOWLOG", "LATENCY", "MODULE", "DEBUG"])

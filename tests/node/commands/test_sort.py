@@ -118,7 +118,8 @@ def test_a_failure_stores_nothing(node: MemoryNode) -> None:
 def test_what_is_stored_of_a_set_has_an_order(node: MemoryNode) -> None:
     assert node.call("SORT", "set", "BY", "nosort", "STORE", "to") == 3
     assert node.call("LRANGE", "to", 0, -1) == [b"30", b"4", b"5"]
-    assert sorted(node.call("SORT", "set", "BY", "nosort")) == [b"30", b"4", b"5"]
+    # Small sets of numbers have one, too.
+    assert node.call("SORT", "set", "BY", "nosort", "LIMIT", 1, 2) == [b"5", b"30"]
 
 
 def test_stored_ties_do_not_depend_on_the_history_of_a_set() -> None:

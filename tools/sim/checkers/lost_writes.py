@@ -93,14 +93,14 @@ class LostWrites(Checker):
             return
         for index, at in self.promoted.items():
             other = self.world.processes[index]
-            if index == write.by or not other.is_up or not other.myself.mask >> write.slot & 1:
+            if index == write.by or not other.myself.mask >> write.slot & 1:
                 continue
             if other.myself.config_epoch <= process.myself.config_epoch:
                 continue
             since = max(at, process.up_since, self.world.disturbed_at)
             late_ms = self.now - since
             limit_ms = 2 * self.world.options.patience_ms + 1_000
-            if self.world.active_faults == 0 and late_ms > limit_ms:
+            if other.is_up and self.world.active_faults == 0 and late_ms > limit_ms:
                 self.fail(f"{process.name} serves {late_ms} ms after {other.name} took its slots")
             write.excuse = f"acknowledged by {process.name}, which {other.name} had replaced"
 
