@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Attempt = Callable[[bytes], bytes | None]
 Place = tuple[int, bytes]
 
-_TIMEOUT_OUT_OF_RANGE: Final = CommandError(b"ERR timeout is out of range")
 _MILLISECONDS_PER_SECOND: Final = 1000
 #: No number of this many digits, seconds as milliseconds, is out of range.
 _SAFE_DIGITS: Final = 9
@@ -46,7 +45,7 @@ def parse_timeout_ms(text: bytes, now_ms: int) -> int:
         raise TIMEOUT_NOT_A_FLOAT
     mantissa, exponent = seconds.mantissa, seconds.exponent
     if seconds.is_infinite or (mantissa and exponent > _EXPONENT_BOUND):
-        raise TIMEOUT_NEGATIVE if mantissa < 0 else _TIMEOUT_OUT_OF_RANGE
+        raise TIMEOUT_NEGATIVE if mantissa < 0 else TIMEOUT_OUT_OF_RANGE
     product = abs(mantissa) * _MILLISECONDS_PER_SECOND
     excess = product.bit_length() - _MANTISSA_BITS
     if excess > 0:
@@ -60,7 +59,7 @@ def parse_timeout_ms(text: bytes, now_ms: int) -> int:
     if timeout_ms < 0:
         raise TIMEOUT_NEGATIVE
     if timeout_ms > INTEGER_MAXIMUM - now_ms:
-        raise _TIMEOUT_OUT_OF_RANGE
+        raise TIMEOUT_OUT_OF_RANGE
     return timeout_ms
 
 

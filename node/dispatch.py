@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final
 from .errors import (
     LOADING,
     NO_AUTH,
+    NO_MULTI_HERE,
+    REPLICA_AND_DATA,
     CommandError,
     unknown_command,
     unknown_subcommand,
@@ -25,13 +27,20 @@ from .errors import (
 )
 from .registry import Command, CommandFunction, Flag, Statistics, build_commands
 from .resp.encoder import QUEUED
-from .session import ReplyMode, Session
+from .session import ClientKind, ReplyMode, Session
 
 if TYPE_CHECKING:
     from .machine import Machine
 
 #: A check that a feature adds: returns quietly or raises the refusal.
 Check = Callable[[Session, Command, list[bytes]], None]
+
+#: What a replica, or a client that watches all others, may not do: touch the data.
+_DATA: Final = Flag.READONLY | Flag.WRITE | Flag.MAY_REPLICATE
+#: Commands for administrators are too delicate for MONITOR.
+_UNSEEN: Final = Flag.SKIP_MONITOR | Flag.ADMIN
+#: Longer first words of error texts are no codes.
+_ERROR_CODE_MAX_LENGTH: Final = 30
 
 #: These run at once inside MULTI; everything else is queued.
 _NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
@@ -93,7 +102,7 @@ class Gate:
         self.check_busy: Check | None = None
         #: Says whether a request must wait (CLIENT PAUSE), and if so parks the session.
         self.postpone: Callable[[Session, Command, list[bytes]], bool] | None = None
-        #: Is shown every request that runs (MONITOR).
+        #: Is shown every request that has run (MONITOR).
         self.monitor: Callable[[Session, list[bytes]], None] | None = None
         #: Called after each command, outside transactions and scripts (blocked clients try again).
         self.after_command: Callable[[], None] | None = None
@@ -164,8 +173,13 @@ class Gate:
         return self.call(session, self._checked_name(session, command, args), args)
 
     def count_error(self, error: CommandError) -> None:
-        """Book an error reply."""
-        code = error.text.split(b" ", 1)[0].decode("latin-1")
+        """Book an error reply.
+
+        Texts that begin with no code count as `ERR`: foreign words must not grow the books.
+        """
+        word, blank, _ = error.text.partition(b" ")
+        is_code = blank and len(word) <= _ERROR_CODE_MAX_LENGTH
+        code = word.decode("latin-1") if is_code else "ERR"
         self.error_counts[code] = self.error_counts.get(code, 0) + 1
         self.error_total += 1
 
@@ -189,9 +203,7 @@ class Gate:
         if session.queue is not None and command.full_name not in _NEVER_QUEUED:
             if Flag.NO_MULTI in command.flags:
                 command.statistics.rejected += 1
-                raise self._refused(
-                    session, CommandError(b"ERR Command not allowed inside a transaction")
-                )
+                raise self._refused(session, NO_MULTI_HERE)
             session.queue.append((command, args))
             return self._heard(session, QUEUED)
         if self.postpone is not None and self.postpone(session, command, args):
@@ -202,6 +214,9 @@ class Gate:
         try:
             command = self.resolve(command, args)
         except CommandError as refusal:
+            if len(args) < 2:
+                # A container alone; what is no sub-command is nothing that could be counted.
+                command.statistics.rejected += 1
             raise self._refused(session, refusal) from None
         if not command.spec.accepts(len(args)):
             command.statistics.rejected += 1
@@ -235,6 +250,10 @@ class Gate:
             raise LOADING
         if self.check_busy is not None:
             self.check_busy(session, command, args)
+        if flags & _DATA and (
+            "monitor" in session.flags or session.kind is ClientKind.REPLICA
+        ):
+            raise REPLICA_AND_DATA
 
     def call(self, session: Session, command: Command, args: list[bytes]) -> bytes:
         """Run a command whose checks are done: count, time, and hand out its effects."""
@@ -242,8 +261,9 @@ class Gate:
         effects = machine.keyspace.effects
         dirty_before = effects.dirty
         database = session.db.index
-        if self.monitor is not None and Flag.SKIP_MONITOR not in command.flags:
-            self.monitor(session, args)
+        is_traceless = session.no_touch
+        if is_traceless:
+            machine.keyspace.pause_access(command.full_name != "touch")
         statistics = command.statistics
         started = machine.timer()
         try:
@@ -255,6 +275,10 @@ class Gate:
             elapsed = machine.timer() - started
             statistics.count_run(elapsed, 1)
             self.note_slow(session, command, args, elapsed)
+            if is_traceless:
+                machine.keyspace.pause_access(False)
+            if self.monitor is not None and not command.flags & _UNSEEN:
+                self.monitor(session, args)
             if effects.observed:
                 effects.finish_command(database, args, dirty_before)
                 effects.deliver()

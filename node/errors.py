@@ -37,10 +37,19 @@ MUST_BE_POSITIVE = CommandError(b"ERR value is out of range, must be positive")
 NO_SUCH_KEY = CommandError(b"ERR no such key")
 INDEX_OUT_OF_RANGE = CommandError(b"ERR index out of range")
 OFFSET_OUT_OF_RANGE = CommandError(b"ERR offset is out of range")
+NUMKEYS_NOT_POSITIVE = CommandError(b"ERR numkeys should be greater than 0")
+COUNT_NOT_POSITIVE = CommandError(b"ERR count should be greater than 0")
+COUNT_OPTION_NOT_POSITIVE = CommandError(b"ERR COUNT must be > 0")
+COUNT_OUT_OF_RANGE = CommandError(
+    b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+)
+LIMIT_NEGATIVE = CommandError(b"ERR LIMIT can't be negative")
 SAME_OBJECT = CommandError(b"ERR source and destination objects are the same")
 DB_OUT_OF_RANGE = CommandError(b"ERR DB index is out of range")
 INVALID_DB_INDEX = CommandError(b"ERR invalid DB index")
 TIMEOUT_NOT_A_FLOAT = CommandError(b"ERR timeout is not a float or out of range")
+TIMEOUT_NOT_AN_INTEGER = CommandError(b"ERR timeout is not an integer or out of range")
+TIMEOUT_OUT_OF_RANGE = CommandError(b"ERR timeout is out of range")
 TIMEOUT_NEGATIVE = CommandError(b"ERR timeout is negative")
 STRING_TOO_LONG = CommandError(
     b"ERR string exceeds maximum allowed size (proto-max-bulk-len)",
@@ -58,6 +67,7 @@ MASTER_DOWN = CommandError(
     b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
 )
 READ_ONLY_REPLICA = CommandError(b"READONLY You can't write against a read only replica.")
+REPLICA_AND_DATA = CommandError(b"ERR Replica can't interact with the keyspace")
 NOT_ENOUGH_REPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
 MISCONF_SNAPSHOT = CommandError(
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
@@ -81,6 +91,11 @@ def as_c_string(text: bytes) -> bytes:
 def wrong_arity(name: str) -> CommandError:
     """The command or sub-command (`client|list`) got too few or too many arguments."""
     return CommandError(b"ERR wrong number of arguments for '%b' command" % name.lower().encode())
+
+
+def invalid_expire_time(name: bytes) -> CommandError:
+    """The command was given a lifetime that no clock reaches."""
+    return CommandError(b"ERR invalid expire time in '%b' command" % name.lower())
 
 
 def unknown_command(args: list[bytes]) -> CommandError:

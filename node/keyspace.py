@@ -2,8 +2,8 @@
 
 A database is a list of plain dicts, one a slot, so that counting, listing, scanning, migrating and
 flushing a slot touch nothing else, and no dict ever grows so large that resizing it stalls the
-clients. The slot is the cluster's hash slot, outside a cluster too: one way for both, and CRC16 in C
-costs no more than Python's own hash.
+clients. The slot is the cluster's hash slot, outside a cluster too: one way for both, and CRC16 in
+C costs no more than Python's own hash.
 
 Values are stored bare: `bytes` (or `bytearray` once a command edited it in place) for strings, and
 the classes of `values/` for the collections. Lifetimes stand in dicts of their own, so that keys
@@ -117,9 +117,9 @@ class Database:
         """`get` for a whole pipeline."""
         if self.volatile_count or self.access is not None or self.effects.observed:
             return [self.get(key) for key in keys]
-        slots = self.slots
+        slots, crc = self.slots, crc_hqx
         values = [
-            slots[crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)].get(key)
+            slots[crc(key, 0) & _MASK if _BRACE not in key else key_slot(key)].get(key)
             for key in keys
         ]
         missed = values.count(None)
@@ -204,6 +204,18 @@ class Database:
         if self.access is not None:
             self.access.start(slot, key)
 
+    def set_many(self, keys: list[bytes], values: list[bytes]) -> None:
+        """`set` and `changed` for as many strings as there are."""
+        homes = self.maybe_homes(keys)
+        if homes is None:
+            for key, value in zip(keys, values, strict=True):
+                self.set(key, value)
+                self.changed(key, "$", b"set")
+            return
+        for home, key, value in zip(homes, keys, values, strict=True):
+            home[key] = value
+        self.effects.dirty += len(keys)
+
     def put(self, key: bytes, value: Value) -> None:
         """Store a value under a key that keeps its lifetime, if it has one."""
         slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
@@ -245,6 +257,25 @@ class Database:
         if effects.observed:
             effects.record_change(self.index, key, kind, event)
 
+    # --- short cuts ------------------------------------------------------------------------
+
+    def maybe_home(self, key: bytes) -> dict[bytes, Value] | None:
+        """The dict in which `key` stands, for a command that settles everything there itself.
+
+        That is `dirty`, hits and misses, and nothing else. None when there would be more to do:
+        lifetimes, access times, sizes, or somebody who wants to know.
+        """
+        if self.volatile_count or self.effects.observed or self.access or self.meter:
+            return None
+        return self.slots[crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)]
+
+    def maybe_homes(self, keys: list[bytes]) -> list[dict[bytes, Value]] | None:
+        """`maybe_home` for many keys."""
+        if self.volatile_count or self.effects.observed or self.access or self.meter:
+            return None
+        slots, crc = self.slots, crc_hqx
+        return [slots[crc(key, 0) & _MASK if _BRACE not in key else key_slot(key)] for key in keys]
+
     # --- lifetimes -------------------------------------------------------------------------
 
     def expiry(self, key: bytes) -> int | None:
@@ -257,17 +288,6 @@ class Database:
         if key not in lifetimes:
             self.volatile_count += 1
         lifetimes[key] = at_ms
-
-    def set_many(self, pairs: list[tuple[bytes, bytes]]) -> None:
-        """`set` for a whole pipeline of strings."""
-        is_plain = self.meter is None and self.access is None and not self.effects.observed
-        if self.volatile_count or not is_plain:
-            for key, value in pairs:
-                self.set(key, value)
-            return
-        slots = self.slots
-        for key, value in pairs:
-            slots[crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)][key] = value
 
     def persist(self, key: bytes) -> bool:
         """Take a key's lifetime away; False if it had none."""
@@ -434,6 +454,12 @@ class Keyspace:
         self._new_access = new_access
         for database in self._databases.values():
             database.access = new_access(database) if new_access is not None else None
+
+    def pause_access(self, paused: bool) -> None:
+        """Let keys be used without a trace (CLIENT NO-TOUCH), or note uses again."""
+        for database in self._databases.values():
+            if database.access is not None:
+                database.access.paused = paused
 
     def keep_meters(self, metered: bool) -> None:
         """Start (or stop) measuring how much memory the keys take; starting looks at every key."""

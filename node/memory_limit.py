@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING
 
 from .errors import OUT_OF_MEMORY
 from .eviction import AccessLog, Policy
-from .memory import value_size
 from .registry import Command, Flag
 
 if TYPE_CHECKING:
     from .keyspace import Database
     from .machine import Machine
     from .session import Session
-
-#: Keys looked at in each database to estimate how much memory all of them take.
-_ESTIMATE_SAMPLES = 200
 
 
 class MemoryLimit:
@@ -50,23 +46,6 @@ class MemoryLimit:
         log.log_factor = self._machine.config.lfu_log_factor
         log.decay_minutes = self._machine.config.lfu_decay_time
         return log
-
-    def used_bytes(self) -> int:
-        """What the keys take: measured under a limit, else estimated from samples."""
-        if self.limit_bytes:
-            return self._machine.keyspace.metered_bytes()
-        return sum(map(self._estimate, self._machine.keyspace.existing()))
-
-    def _estimate(self, database: "Database") -> int:
-        """The size of a database, judged by some of its keys."""
-        looked = total = 0
-        for values in database.slots:
-            for key, value in values.items():
-                total += 48 + 33 + len(key) + value_size(value)
-                looked += 1
-            if looked >= _ESTIMATE_SAMPLES:
-                break
-        return total * database.key_count() // looked if looked else 0
 
     def _before_command(self, session: "Session", command: Command, args: list[bytes]) -> None:
         if not self.make_room() and Flag.DENYOOM in command.flags:

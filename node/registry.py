@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 
 from ..slots.keyspec import KeySpec, compile_key_finder
+from .argument_syntax import parse_arguments
 
 if TYPE_CHECKING:
     from .session import Session
@@ -195,6 +196,7 @@ def command(
     categories beyond those that the group and the flags imply; a `bare` command has none from its
     group.
     """
+    parse_arguments(args)  # What cannot be read must not get as far as COMMAND DOCS.
 
     def declare(function: CommandFunction) -> CommandFunction:
         assert function.__doc__, f"{name} needs a docstring"

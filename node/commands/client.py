@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from ..errors import SYNTAX, CommandError
+from ..errors import NOT_AN_INTEGER, SYNTAX, TIMEOUT_NEGATIVE, TIMEOUT_NOT_AN_INTEGER, CommandError
 from ..pause import PauseMode
 from ..registry import command, container
 from ..resp.encoder import OK, bulk, integer
@@ -325,9 +325,9 @@ def pause(session: Session, args: list[bytes]) -> bytes:
         raise SYNTAX
     milliseconds = parse_integer(args[2])
     if milliseconds is None:
-        raise CommandError(b"ERR timeout is not an integer or out of range")
+        raise TIMEOUT_NOT_AN_INTEGER
     if milliseconds < 0:
-        raise CommandError(b"ERR timeout is negative")
+        raise TIMEOUT_NEGATIVE
     session.machine.pause.begin("client", mode, session.machine.clock.now_ms + milliseconds)
     return OK
 
@@ -366,7 +366,7 @@ def unblock(session: Session, args: list[bytes]) -> bytes:
         raise SYNTAX
     number = parse_integer(args[2])
     if number is None:
-        raise CommandError(b"ERR value is not an integer or out of range")
+        raise NOT_AN_INTEGER
     other = session.machine.sessions.get(number)
     if other is None or other.wait is None or other.wait.reason == "paused":
         return integer(0)
@@ -417,6 +417,11 @@ def no_evict(session: Session, args: list[bytes]) -> bytes:
 def no_touch(session: Session, args: list[bytes]) -> bytes:
     """Keeps this client's reads from counting as uses of the keys."""
     session.no_touch = _on_or_off(args[2])
+    # Only the gate looks at it, so such a client must pass the gate.
+    if session.no_touch:
+        session.flags.add("no-touch")
+    else:
+        session.flags.discard("no-touch")
     session.machine.regate(session)
     return OK
 

@@ -39,8 +39,13 @@ def _pairs(encoder: Resp2, pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
     return encoder.map_header(len(pairs)) + b"".join(bulk(name) + value for name, value in pairs)
 
 
+def _set_of(encoder: Resp2, members: Sequence[bytes]) -> bytes:
+    """A set whose members are encoded already."""
+    return encoder.set_header(len(members)) + b"".join(members)
+
+
 def _set_of_status(encoder: Resp2, names: Sequence[str]) -> bytes:
-    return encoder.set_header(len(names)) + b"".join(simple(name.encode()) for name in names)
+    return _set_of(encoder, [simple(name.encode()) for name in names])
 
 
 # --- COMMAND INFO
@@ -110,9 +115,12 @@ def describe(encoder: Resp2, spec: CommandSpec) -> bytes:
             integer(last),
             integer(step),
             _set_of_status(encoder, [f"@{category}" for category in spec.categories]),
-            array([bulk(tip.encode()) for tip in spec.tips]),
-            array([_key_spec(encoder, keys) for keys in spec.keys]),
-            array([describe(encoder, child) for child in spec.subcommands.values()]),
+            _set_of(encoder, [bulk(tip.encode()) for tip in spec.tips]),
+            _set_of(encoder, [_key_spec(encoder, keys) for keys in spec.keys]),
+            # As on the real server: sub-commands are an array, and no sub-commands a set of none.
+            array([describe(encoder, child) for child in spec.subcommands.values()])
+            if spec.subcommands
+            else encoder.set_header(0),
         ],
     )
 
@@ -299,14 +307,14 @@ def _keys_of(request: list[bytes]) -> tuple[CommandSpec, list[tuple[int, KeySpec
         spec = spec.subcommands.get(request[1].decode("latin-1").upper())
     if spec is None:
         raise CommandError(b"ERR Invalid command specified")
-    if not spec.keys:
+    if all(keys.has_flag("NOT_KEY") for keys in spec.keys):
         raise CommandError(b"ERR The command has no key arguments")
     if not spec.accepts(len(request)):
         raise CommandError(b"ERR Invalid number of arguments specified for command")
     try:
         found = key_positions(spec.keys, request)
     except InvalidKeySpecError:
-        raise CommandError(b"ERR Invalid arguments specified for command") from None
+        found = []
     if not found and Flag.NO_MANDATORY_KEYS not in spec.flags:
         raise CommandError(b"ERR Invalid arguments specified for command")
     return spec, found

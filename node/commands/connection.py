@@ -7,6 +7,7 @@ from ..errors import (
     SYNTAX,
     CommandError,
     as_c_string,
+    wrong_arity,
 )
 from ..registry import command
 from ..resp.encoder import EMPTY_ARRAY, OK, PONG, bulk, integer, simple
@@ -34,7 +35,7 @@ _LOGIN = "noscript loading stale fast no_auth allow_busy"
 def ping(session: Session, args: list[bytes]) -> bytes:
     """Answers, which shows that the server is alive."""
     if len(args) > 2:
-        raise CommandError(b"ERR wrong number of arguments for 'ping' command")
+        raise wrong_arity("ping")
     if "subscribed" in session.flags and not session.resp3:
         return b"*2\r\n$4\r\npong\r\n" + bulk(args[1] if len(args) == 2 else b"")
     return PONG if len(args) == 1 else bulk(args[1])

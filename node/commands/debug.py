@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from ..digest import data_digest, key_digest
-from ..errors import MUST_BE_POSITIVE, NO_SUCH_KEY, NOT_AN_INTEGER, CommandError, as_c_string
+from ..errors import MUST_BE_POSITIVE, NO_SUCH_KEY, NOT_AN_INTEGER, OUT_OF_RANGE, CommandError, as_c_string
 from ..eviction import AccessLog
 from ..registry import command
 from ..resp.encoder import OK, array, bulk, integer, simple
@@ -157,7 +157,7 @@ def _populate(session: Session, args: list[bytes]) -> bytes:
     prefix = args[3].partition(b"\0")[0] if len(args) > 3 else b"key"
     size = _not_negative(args[4]) if len(args) > 4 else 0
     if size > _POPULATE_BYTES_MAX:
-        raise CommandError(b"ERR value is out of range")
+        raise OUT_OF_RANGE
     db = session.db
     for number in range(count):
         key = (b"%b:%d" % (prefix, number))[:_POPULATE_KEY_MAX]

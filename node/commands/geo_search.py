@@ -4,7 +4,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ..errors import NOT_A_FLOAT, NOT_AN_INTEGER, SYNTAX, CommandError
+from ..errors import COUNT_OPTION_NOT_POSITIVE, NOT_A_FLOAT, NOT_AN_INTEGER, SYNTAX, CommandError
 from ..resp.bulks import bulk_row
 from ..resp.encoder import CRLF, EMPTY_ARRAY, array, bulk, integer
 from ..session import Session
@@ -29,7 +29,6 @@ _BAD_WIDTH: Final = CommandError(b"ERR need numeric width")
 _BAD_HEIGHT: Final = CommandError(b"ERR need numeric height")
 _NEGATIVE_SIDE: Final = CommandError(b"ERR height or width cannot be negative")
 _NO_SUCH_MEMBER: Final = CommandError(b"ERR could not decode requested zset member")
-_BAD_COUNT: Final = CommandError(b"ERR COUNT must be > 0")
 _ANY_ALONE: Final = CommandError(b"ERR the ANY argument requires COUNT argument")
 _BAD_UNIT: Final = CommandError(b"ERR unsupported unit provided. please use M, KM, FT, MI")
 
@@ -167,7 +166,7 @@ class Search:
         if count is None:
             raise NOT_AN_INTEGER
         if count <= 0:
-            raise _BAD_COUNT
+            raise COUNT_OPTION_NOT_POSITIVE
         self.count = count
 
     def _read_named(self, word: bytes, position: int, left: int) -> int:

@@ -8,7 +8,7 @@ replica and a node that is loading keep it: for them the deletion comes from els
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import NOT_AN_INTEGER, CommandError
+from ..errors import NOT_AN_INTEGER, CommandError, invalid_expire_time
 from ..field_expiry import hash_to_change, hash_to_read, may_remove
 from ..registry import command
 from ..resp.encoder import array, integer
@@ -60,7 +60,7 @@ def parse_time(session: Session, text: bytes, unit: bytes, name: bytes) -> int:
         raise _NEGATIVE_TIME
     at_ms = time * milliseconds + (session.machine.clock.now_ms if is_relative else 0)
     if at_ms > _LATEST_MS:
-        raise CommandError(b"ERR invalid expire time in '%b' command" % name)
+        raise invalid_expire_time(name)
     return at_ms
 
 

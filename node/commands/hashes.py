@@ -42,6 +42,7 @@ from ..values.numbers import (
     parse_integer,
     parse_long_double,
 )
+from .collection_batches import hget_many, hset_many
 from .random_picks import parse_pick, pick
 from .scan_collections import (
     EMPTY_SCAN,
@@ -105,6 +106,7 @@ def _set_all(session: Session, args: list[bytes]) -> int:
     keys=_UPDATE,
     args="key (field value)...",
     complexity="O(N), N fields",
+    batch=hset_many,
 )
 def hset(session: Session, args: list[bytes]) -> bytes:
     """Sets fields of a hash and returns how many of them are new."""
@@ -265,6 +267,7 @@ def announce_removal(session: Session, key: bytes, value: HashValue, event: byte
     flags="readonly fast",
     keys=_READ,
     args="key field",
+    batch=hget_many,
 )
 def hget(session: Session, args: list[bytes]) -> bytes:
     """Returns the value of a field."""

@@ -8,7 +8,7 @@ replica and a node that is loading keep such a key: for them the deletion comes 
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import NOT_AN_INTEGER, CommandError
+from ..errors import NOT_AN_INTEGER, CommandError, invalid_expire_time
 from ..registry import command
 from ..resp.encoder import ONE, ZERO, integer
 from ..session import Session
@@ -60,10 +60,6 @@ def _allows(conditions: int, old_ms: int | None, new_ms: int) -> bool:
     return not (conditions & _LT and new_ms >= old_ms)
 
 
-def _invalid_time(name: bytes) -> CommandError:
-    return CommandError(b"ERR invalid expire time in '%b' command" % name.lower())
-
-
 def _set_lifetime(session: Session, args: list[bytes], since_ms: int, in_seconds: bool) -> bytes:
     """What the four commands share: the time in `args` counts from `since_ms`."""
     conditions = _parse_conditions(args[3:]) if len(args) > 3 else 0
@@ -72,11 +68,11 @@ def _set_lifetime(session: Session, args: list[bytes], since_ms: int, in_seconds
         raise NOT_AN_INTEGER
     if in_seconds:
         if not _SECONDS_MIN <= at_ms <= _SECONDS_MAX:
-            raise _invalid_time(args[0])
+            raise invalid_expire_time(args[0])
         at_ms *= 1000
     at_ms += since_ms
     if at_ms > INTEGER_MAXIMUM:
-        raise _invalid_time(args[0])
+        raise invalid_expire_time(args[0])
     db = session.db
     key = args[1]
     if db.for_write(key) is None:

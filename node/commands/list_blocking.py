@@ -9,7 +9,7 @@ from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
 from ..blocking import parse_timeout_ms
-from ..errors import SYNTAX, CommandError
+from ..errors import COUNT_NOT_POSITIVE, NUMKEYS_NOT_POSITIVE, SYNTAX, CommandError
 from ..registry import command
 from ..resp.encoder import array, bulk, bulk_array
 from ..session import Session
@@ -17,8 +17,6 @@ from ..values.listvalue import ListValue
 from ..values.numbers import parse_integer
 from .lists import announce_removal, pop_many
 
-_NO_KEYS: Final = CommandError(b"ERR numkeys should be greater than 0")
-_NO_COUNT: Final = CommandError(b"ERR count should be greater than 0")
 _PUSHED: Final = {True: b"lpush", False: b"rpush"}
 _POPPED: Final = {True: b"lpop", False: b"rpop"}
 _SOURCE_AND_TARGET: Final = (one_key(1, "RW", "ACCESS", "DELETE"), one_key(2, "RW", "INSERT"))
@@ -244,7 +242,7 @@ def _parse_lmpop(args: list[bytes], number_at: int) -> tuple[list[bytes], bool, 
     """The keys, whether to pop from the left, and how many elements."""
     number = parse_integer(args[number_at])
     if number is None or number < 1:
-        raise _NO_KEYS
+        raise NUMKEYS_NOT_POSITIVE
     where_at = number_at + number + 1
     if where_at >= len(args):
         raise SYNTAX
@@ -256,7 +254,7 @@ def _parse_lmpop(args: list[bytes], number_at: int) -> tuple[list[bytes], bool, 
             raise SYNTAX
         told = parse_integer(options[1])
         if told is None or told < 1:
-            raise _NO_COUNT
+            raise COUNT_NOT_POSITIVE
         if len(options) > 2:
             raise SYNTAX
         count = told

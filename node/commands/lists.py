@@ -18,10 +18,19 @@ from ..errors import (
 )
 from ..keyspace import Database
 from ..registry import command
-from ..resp.encoder import EMPTY_ARRAY, OK, ZERO, array, bulk, bulk_array, integer
+from ..resp.encoder import (
+    EMPTY_ARRAY,
+    OK,
+    ZERO,
+    array,
+    bulk,
+    bulk_array,
+    integer,
+)
 from ..session import Session
 from ..values.listvalue import ListValue
 from ..values.numbers import INTEGER_MAXIMUM, INTEGER_MINIMUM, parse_integer
+from .collection_batches import lpop_many, lpush_many, rpop_many, rpush_many
 
 _LIMITLESS: Final = 1 << 62
 _RANK_IS_ZERO: Final = CommandError(
@@ -74,6 +83,7 @@ def announce_removal(db: Database, key: bytes, value: ListValue, event: bytes) -
     keys=(one_key(1, "RW", "INSERT"),),
     args="key element...",
     complexity="O(1) per element",
+    batch=lpush_many,
 )
 def lpush(session: Session, args: list[bytes]) -> bytes:
     """Adds elements at the head of a list, which is made if need be."""
@@ -101,6 +111,7 @@ def lpush(session: Session, args: list[bytes]) -> bytes:
     keys=(one_key(1, "RW", "INSERT"),),
     args="key element...",
     complexity="O(1) per element",
+    batch=rpush_many,
 )
 def rpush(session: Session, args: list[bytes]) -> bytes:
     """Adds elements at the tail of a list, which is made if need be."""
@@ -195,6 +206,7 @@ def linsert(session: Session, args: list[bytes]) -> bytes:
     keys=(one_key(1, "RW", "ACCESS", "DELETE"),),
     args="key [count]",
     complexity="O(N) in the number of elements returned",
+    batch=lpop_many,
 )
 def lpop(session: Session, args: list[bytes]) -> bytes:
     """Removes elements from the head of a list and returns them."""
@@ -219,6 +231,7 @@ def lpop(session: Session, args: list[bytes]) -> bytes:
     keys=(one_key(1, "RW", "ACCESS", "DELETE"),),
     args="key [count]",
     complexity="O(N) in the number of elements returned",
+    batch=rpop_many,
 )
 def rpop(session: Session, args: list[bytes]) -> bytes:
     """Removes elements from the tail of a list and returns them, last one first."""

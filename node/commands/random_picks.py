@@ -12,9 +12,6 @@ REPEATED_PICKS_MAX: Final = 1 << 22
 #: So many picks, or fewer members than this, are worth a list of all members.
 _LISTED: Final = 256
 
-_COUNT_OUT_OF_RANGE: Final = CommandError(
-    b"ERR value is out of range, value must between %d and %d" % (-INTEGER_MAXIMUM, INTEGER_MAXIMUM)
-)
 
 
 def parse_pick(args: list[bytes], pairs_word: bytes) -> tuple[int, bool]:
@@ -23,7 +20,7 @@ def parse_pick(args: list[bytes], pairs_word: bytes) -> tuple[int, bool]:
     if count is None:
         raise NOT_AN_INTEGER
     if count < -INTEGER_MAXIMUM:
-        raise _COUNT_OUT_OF_RANGE
+        raise COUNT_OUT_OF_RANGE
     in_pairs = len(args) == 4
     if len(args) > 4 or (in_pairs and args[3].upper() != pairs_word):
         raise SYNTAX

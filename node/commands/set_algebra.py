@@ -7,16 +7,14 @@ longer matters to the result. Results are computed by Python's own set operation
 from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
-from ..errors import SYNTAX, CommandError
+from ..errors import LIMIT_NEGATIVE, NUMKEYS_NOT_POSITIVE, SYNTAX, CommandError
 from ..registry import command
 from ..resp.encoder import ZERO, integer
 from ..session import Session
 from ..values.numbers import parse_integer
 from ..values.setvalue import SetValue, intersection
 
-_NO_KEYS: Final = CommandError(b"ERR numkeys should be greater than 0")
 _TOO_MANY_KEYS: Final = CommandError(b"ERR Number of keys can't be greater than number of args")
-_LIMIT_IS_NEGATIVE: Final = CommandError(b"ERR LIMIT can't be negative")
 _UNORDERED: Final = ("nondeterministic_output_order",)
 
 
@@ -139,7 +137,7 @@ def sintercard(session: Session, args: list[bytes]) -> bytes:
     """Returns how many members all sets share."""
     number = parse_integer(args[1])
     if number is None or number < 1:
-        raise _NO_KEYS
+        raise NUMKEYS_NOT_POSITIVE
     if number > len(args) - 2:
         raise _TOO_MANY_KEYS
     limit = 0
@@ -148,7 +146,7 @@ def sintercard(session: Session, args: list[bytes]) -> bytes:
             raise SYNTAX
         told = parse_integer(args[position + 1])
         if told is None or told < 0:
-            raise _LIMIT_IS_NEGATIVE
+            raise LIMIT_NEGATIVE
         limit = told
     size = len(_intersect(session, args[2 : 2 + number]))
     return integer(min(size, limit) if limit else size)

@@ -7,6 +7,7 @@ took the whole set.
 from typing import Final
 
 from ...slots.keyspec import one_key
+from ..batches import run_singly, same_keys
 from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..keyspace import Database
 from ..lazyfree import free_later
@@ -41,6 +42,31 @@ def _announce_removal(db: Database, key: bytes, value: SetValue, event: bytes) -
 # --- adding and removing -------------------------------------------------------------------------
 
 
+def _sadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of SADDs of one member each in one go."""
+    keys = same_keys(requests, 3)
+    homes = None if keys is None else session.db.maybe_homes(keys)
+    if homes is None:
+        return None
+    replies: list[bytes] = []
+    added = 0
+    for home, args in zip(homes, requests, strict=True):
+        value = home.get(args[1])
+        if type(value) is not SetValue:
+            replies.append(run_singly(session, b"SADD", args))
+            continue
+        member = args[2]
+        if member in value:
+            replies.append(ZERO)
+            continue
+        value.expect(1, member)
+        value.insert(member)
+        added += 1
+        replies.append(ONE)
+    session.db.effects.dirty += added
+    return b"".join(replies)
+
+
 @command(
     "SADD",
     group="set",
@@ -50,6 +76,7 @@ def _announce_removal(db: Database, key: bytes, value: SetValue, event: bytes) -
     keys=(one_key(1, "RW", "INSERT"),),
     args="key member...",
     complexity="O(1) per member",
+    batch=_sadd_many,
 )
 def sadd(session: Session, args: list[bytes]) -> bytes:
     """Adds members to a set, which is made if need be."""

@@ -7,7 +7,7 @@ and its count, and FORCE.
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import SYNTAX, CommandError, as_c_string
+from ..errors import COUNT_OPTION_NOT_POSITIVE, SYNTAX, CommandError, as_c_string
 from ..registry import command
 from ..resp.encoder import array
 from ..session import Session
@@ -33,7 +33,6 @@ _AUTOCLAIM_COUNT_MAX: Final = (2**63 - 1) // 16
 #: How many pending entries XAUTOCLAIM looks at for each one that it may return.
 _ATTEMPTS_PER_ENTRY: Final = 10
 
-_COUNT_NOT_POSITIVE: Final = CommandError(b"ERR COUNT must be > 0")
 
 
 class _Claims:
@@ -214,7 +213,7 @@ def xautoclaim(session: Session, args: list[bytes]) -> bytes:
             position += 1
             count = parse_integer(args[position]) or 0
             if not 1 <= count <= _AUTOCLAIM_COUNT_MAX:
-                raise _COUNT_NOT_POSITIVE
+                raise COUNT_OPTION_NOT_POSITIVE
         elif word == b"JUSTID":
             only_ids = True
         else:

@@ -17,6 +17,8 @@ from ..errors import (
     NOT_AN_INTEGER,
     SYNTAX,
     TIMEOUT_NEGATIVE,
+    TIMEOUT_NOT_AN_INTEGER,
+    TIMEOUT_OUT_OF_RANGE,
     CommandError,
     as_c_string,
 )
@@ -47,8 +49,6 @@ _NOACK_IN_XREAD: Final = CommandError(
     b"ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
 )
 _GROUP_MISSING: Final = CommandError(b"ERR Missing GROUP option for XREADGROUP")
-_TIMEOUT_NOT_AN_INTEGER: Final = CommandError(b"ERR timeout is not an integer or out of range")
-_TIMEOUT_TOO_LARGE: Final = CommandError(b"ERR timeout is out of range")
 _NEW_IN_XREAD: Final = CommandError(
     b"ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
     b"<consumer> option."
@@ -158,11 +158,11 @@ def _parse(session: Session, args: list[bytes], is_group: bool) -> _Request:
 def _parse_timeout(text: bytes, now_ms: int) -> int:
     timeout_ms = parse_integer(text)
     if timeout_ms is None:
-        raise _TIMEOUT_NOT_AN_INTEGER
+        raise TIMEOUT_NOT_AN_INTEGER
     if timeout_ms < 0:
         raise TIMEOUT_NEGATIVE
     if timeout_ms > INTEGER_MAXIMUM - now_ms:
-        raise _TIMEOUT_TOO_LARGE
+        raise TIMEOUT_OUT_OF_RANGE
     return timeout_ms
 
 

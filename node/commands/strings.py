@@ -10,6 +10,7 @@ since the moment at which it hears of the command is not the moment at which the
 from typing import Final
 
 from ...slots.keyspec import key_range, one_key
+from ..batches import refusal, same_keys
 from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError, wrong_arity
 from ..registry import command
 from ..resp.encoder import BULK_PREFIXES, CRLF, OK, ONE, ZERO, bulk
@@ -45,11 +46,12 @@ def lifetime_end_ms(amount: bytes, unit: bytes, now_ms: int, name: bytes) -> int
 
 def _get_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of GETs in one go."""
-    try:
-        keys = [key for _, key in requests]
-        b"".join(keys)  # raises unless all of them are bulk strings
-    except (ValueError, TypeError):
-        return None
+    keys = same_keys(requests, 2)
+    return None if keys is None else _string_replies(session, b"GET", keys)
+
+
+def _string_replies(session: Session, name: bytes, keys: list[bytes]) -> bytes:
+    """The strings under keys, one after the other; `name` is booked for what is no string."""
     null = session.encoder.null
     parts: list[bytes | bytearray] = []
     for value in session.db.get_many(keys):
@@ -60,8 +62,7 @@ def _get_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
         elif value is None:
             parts.append(null)
         else:
-            session.machine.gate.count_error(WRONG_TYPE)
-            parts.append(WRONG_TYPE.encoded())
+            parts.append(refusal(session, name, WRONG_TYPE))
     return b"".join(parts)
 
 
@@ -88,15 +89,10 @@ def get(session: Session, args: list[bytes]) -> bytes:
 
 def _set_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of plain SETs in one go."""
-    for args in requests:
-        # All are looked at before the first is carried out: see `BatchFunction`.
-        if len(args) != 3 or not type(args[1]) is type(args[2]) is bytes:
-            return None
-    db = session.db
-    store, changed = db.set, db.changed
-    for _, key, value in requests:
-        store(key, value)
-        changed(key, "$", b"set")
+    keys = same_keys(requests, 3)
+    if keys is None:
+        return None
+    session.db.set_many(keys, [args[2] for args in requests])
     return OK * len(requests)
 
 
@@ -387,14 +383,16 @@ def getex(session: Session, args: list[bytes]) -> bytes:
 )
 def mget(session: Session, args: list[bytes]) -> bytes:
     """Returns the strings under several keys, null where there is none."""
-    values = session.db.get_many(args[1:])
     null = session.encoder.null
-    parts: list[bytes | bytearray] = [b"*%d\r\n" % len(values)]
-    for value in values:
+    parts: list[bytes | bytearray] = [b"*%d\r\n" % (len(args) - 1)]
+    for value in session.db.get_many(args[1:]):
         if type(value) is bytes or type(value) is bytearray:
             length = len(value)
-            prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
-            parts += (prefix, value, CRLF)
+            parts += (
+                BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length,
+                value,
+                CRLF,
+            )
         else:
             parts.append(null)
     return b"".join(parts)
@@ -415,7 +413,7 @@ def mset(session: Session, args: list[bytes]) -> bytes:
     """Stores several strings at once."""
     if not len(args) & 1:
         raise wrong_arity("mset")
-    _set_pairs(session, args)
+    session.db.set_many(args[1::2], args[2::2])
     return OK
 
 
@@ -439,13 +437,5 @@ def msetnx(session: Session, args: list[bytes]) -> bytes:
     for position in range(1, len(args), 2):
         if for_write(args[position]) is not None:
             return ZERO
-    _set_pairs(session, args)
+    session.db.set_many(args[1::2], args[2::2])
     return ONE
-
-
-def _set_pairs(session: Session, args: list[bytes]) -> None:
-    db = session.db
-    for position in range(1, len(args), 2):
-        key = args[position]
-        db.set(key, args[position + 1])
-        db.changed(key, "$", b"set")

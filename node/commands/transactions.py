@@ -127,7 +127,7 @@ class Watch:
         self.is_spoilt = False
 
     def on_flush(self, session: Session, place: tuple[int, bytes]) -> None:
-        """A whole database went or became another: a key that was and is missing has not changed."""
+        """A whole database went or became another; a key missing before and after is the same."""
         index, key = place
         lives = session.machine.keyspace.database(index).peek(key) is not None
         if lives or self.places[place]:

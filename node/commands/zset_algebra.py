@@ -11,7 +11,7 @@ from typing import Final
 from attrs import define
 
 from ...slots.keyspec import KeySpec, keynum, one_key
-from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError
+from ..errors import LIMIT_NEGATIVE, NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError
 from ..registry import command
 from ..resp.bulks import bulk_row
 from ..resp.encoder import EMPTY_ARRAY, integer
@@ -27,7 +27,6 @@ _AGGREGATES: Final = frozenset({b"SUM", b"MIN", b"MAX"})
 _OPTIONS: Final = "[WEIGHTS weight:integer...] [AGGREGATE aggregate:oneof(SUM|MIN|MAX)]"
 
 _WEIGHT_NOT_A_FLOAT: Final = CommandError(b"ERR weight value is not a float")
-_NEGATIVE_LIMIT: Final = CommandError(b"ERR LIMIT can't be negative")
 
 
 @define(eq=False)
@@ -126,7 +125,7 @@ def _parse(
         elif word == b"LIMIT" and left >= 2:
             limit = parse_integer(args[position + 1])
             if limit is None or limit < 0:
-                raise _NEGATIVE_LIMIT
+                raise LIMIT_NEGATIVE
             request.limit = limit
             position += 2
         else:

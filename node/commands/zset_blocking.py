@@ -8,7 +8,7 @@ from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
 from ..blocking import parse_timeout_ms
-from ..errors import MUST_BE_POSITIVE, SYNTAX, CommandError
+from ..errors import COUNT_NOT_POSITIVE, MUST_BE_POSITIVE, NUMKEYS_NOT_POSITIVE, SYNTAX, CommandError
 from ..registry import command
 from ..resp.encoder import EMPTY_ARRAY, bulk
 from ..session import Session
@@ -17,8 +17,6 @@ from ..values.zsetvalue import ZSetValue
 from .zsets import Pair, announce_removal, nested_pairs, pairs_reply, score_reply
 
 _TAKE: Final = (one_key(1, "RW", "ACCESS", "DELETE"),)
-_NO_KEYS: Final = CommandError(b"ERR numkeys should be greater than 0")
-_NO_COUNT: Final = CommandError(b"ERR count should be greater than 0")
 _WHERE: Final = "where:oneof(MIN|MAX)"
 #: By whether the lowest or the highest are taken.
 _COMMANDS: Final = {True: b"ZPOPMIN", False: b"ZPOPMAX"}
@@ -144,7 +142,7 @@ def _parse_many(session: Session, args: list[bytes], position: int) -> tuple[_Po
     """Read `numkeys key... MIN|MAX [COUNT count]` at a position."""
     key_count = parse_integer(args[position])
     if key_count is None or key_count < 1:
-        raise _NO_KEYS
+        raise NUMKEYS_NOT_POSITIVE
     where_at = position + 1 + key_count
     if where_at >= len(args):
         raise SYNTAX
@@ -158,7 +156,7 @@ def _parse_many(session: Session, args: list[bytes], position: int) -> tuple[_Po
             raise SYNTAX
         number = parse_integer(rest[1])
         if number is None or number < 1:
-            raise _NO_COUNT
+            raise COUNT_NOT_POSITIVE
         if len(rest) > 2:
             raise SYNTAX
         count = number

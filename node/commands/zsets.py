@@ -7,6 +7,7 @@ and how a finished result is stored, is here for the other families of sorted se
 from typing import Final
 
 from ...slots.keyspec import one_key
+from ..batches import run_singly, same_keys
 from ..errors import NOT_A_FLOAT, SYNTAX, CommandError, wrong_arity
 from ..lazyfree import free_later
 from ..registry import command
@@ -157,6 +158,30 @@ def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
     )
 
 
+def _zadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of ZADDs of one member each, without options, in one go."""
+    keys = same_keys(requests, 4)
+    homes = None if keys is None else session.db.maybe_homes(keys)
+    if homes is None:
+        return None
+    replies: list[bytes] = []
+    changed = 0
+    for home, args in zip(homes, requests, strict=True):
+        value = home.get(args[1])
+        score = parse_float(args[2])
+        if type(value) is not ZSetValue or score is None:
+            replies.append(run_singly(session, b"ZADD", args))
+            continue
+        member = args[3]
+        old = value.get(member)
+        if old != score:
+            put_score(value, member, score)
+            changed += 1
+        replies.append(ONE if old is None else ZERO)
+    session.db.effects.dirty += changed
+    return b"".join(replies)
+
+
 @command(
     "ZADD",
     group="sorted-set",
@@ -166,6 +191,7 @@ def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
     keys=(one_key(1, "RW", "UPDATE"),),
     args=("key [condition:oneof(NX|XX)] [comparison:oneof(GT|LT)] [CH] [INCR] (score member)..."),
     complexity="O(log(N)) for each member",
+    batch=_zadd_many,
 )
 def zadd(session: Session, args: list[bytes]) -> bytes:
     """Adds members to a sorted set, or changes their scores."""

@@ -182,10 +182,9 @@ class RequestStream:
             return requests
         self._ready = False
         self.pending_bytes = len(received) if requests else self.pending_bytes + len(received)
+        if _count_proper(requests) < len(requests):
+            return self._again(requests, None, received)
         taken_bytes = _encoded_bytes(requests)
-        if taken_bytes < 0:
-            # One of them is odd, so the exact parser will go over all this anyway.
-            return requests
         if self._chunk is not None and _WIDE_BULK(self._chunk):
             # Perhaps a longer bulk string is announced than is allowed: look exactly.
             return self._again(requests, None)
@@ -194,10 +193,9 @@ class RequestStream:
             # What begins here is no array: an inline request, however it may look.
             self._use_exact(received[-rest:])
             return requests + self._read_exactly()
-        self._note_partial(requests, received, rest)
-        return requests
+        return requests + self._note_partial(requests, received, rest)
 
-    def _note_partial(self, requests: list[Request], received: bytes, rest: int) -> None:
+    def _note_partial(self, requests: list[Request], received: bytes, rest: int) -> list[Request]:
         """So much of a request is half read: keep it, if it is little."""
         if not requests and self._chunk is not None and len(self._chunk) <= _REMEMBERED_MAX_BYTES:
             pass
@@ -207,16 +205,22 @@ class RequestStream:
             self._chunk = None
         self._partial_bytes = max(rest, 0)
         if self._chunk is not None and len(self._chunk) <= _REENCODED_MAX_BYTES:
-            self._check_partial(self._chunk)
+            return self._check_partial(self._chunk)
+        return []
 
-    def _check_partial(self, chunk: bytes) -> None:
-        """What the fast parser patiently waits for may be wrong already: then the client is told."""
+    def _check_partial(self, chunk: bytes) -> list[Request]:
+        """What the fast parser patiently waits for may be wrong already, or even whole."""
         exact = ExactParser(self.stranger)
         exact.feed(chunk)
         try:
-            exact.gets(self._bulk_max_bytes)
+            is_incomplete = exact.gets(self._bulk_max_bytes) is False
         except ProtocolError as failure:
             self.failure = failure
+            return []
+        if is_incomplete:
+            return []
+        self._use_exact(chunk)
+        return self._read_exactly()
 
     def _remember(self, data: bytes) -> None:
         """Put the new bytes behind those of the half-read request."""
@@ -276,11 +280,14 @@ class RequestStream:
         if self._held and self._ready and len(self._held) == len(data):
             # Nothing but the start of a header: still at the edge.
             return requests
-        if self._held and requests and not self._has_data():
-            self._ready = True
-            self._certain = False
-            self.pending_bytes = len(self._held)
-            return requests
+        if self._held and requests and _count_proper(requests) == len(requests):
+            taken_bytes = _encoded_bytes(requests)
+            if self._partial_bytes + len(data) - len(self._held) == taken_bytes:
+                # What was kept back opens a new request.
+                self._ready = True
+                self._certain = True
+                self.pending_bytes = len(self._held)
+                return requests
         return self._after_fast(requests, data)
 
     def _without_cut_header(self, data: bytes) -> bytes:
@@ -381,11 +388,8 @@ def _count_proper(requests: Sequence[object]) -> int:
 
 
 def _encoded_bytes(requests: Sequence[Request]) -> int:
-    """How long requests are on the wire; -1 if one of them is odd."""
-    try:
-        return sum(len(pack_bulks(tuple(request))) for request in requests)
-    except TypeError:
-        return -1
+    """How long proper requests are on the wire."""
+    return sum(len(pack_bulks(tuple(request))) for request in requests)
 
 
 def _is_canonical(requests: list[Request], data: bytes) -> bool:

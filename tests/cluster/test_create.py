@@ -1,4 +1,4 @@
-"""`redis-cli --cluster` makes a cluster of Clustrio nodes, finds it clean, and moves slots in it."""
+"""`redis-cli --cluster` makes a cluster of Clustrio nodes, finds it clean, and moves slots."""
 
 import subprocess
 
@@ -77,5 +77,6 @@ def test_three_shards_with_a_replica_each_are_created_and_checked() -> None:
         for node in nodes:
             own = lines[node.node_id]
             if own.role == "master":
-                (row,) = node.call("CLUSTER", "REPLICAS", own.node_id)  # type: ignore[misc]
+                (row,) = node.items("CLUSTER", "REPLICAS", own.node_id)
+                assert isinstance(row, bytes)
                 assert parse_nodes(row.decode()).popitem()[1].primary_id == own.node_id

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import pytest
+
 from clustrio.tools.bench.clusters import (
     Caller,
     ClusterNode,
@@ -86,18 +87,12 @@ def tags_of(nodes: Sequence[ClusterNode]) -> list[str]:
     found: dict[int, str] = {}
     for number in range(1000):
         for index, node in enumerate(nodes):
-            slot = node.call("CLUSTER", "KEYSLOT", f"{{t{number}}}")
-            if index not in found and is_served(node, slot):
+            slot = node.number("CLUSTER", "KEYSLOT", f"{{t{number}}}")
+            if index not in found and node.serves(slot):
                 found[index] = f"t{number}"
         if len(found) == len(nodes):
             return [found[index] for index in range(len(nodes))]
     raise AssertionError("a node without slots")
-
-
-def is_served(node: ClusterNode, slot: object) -> bool:
-    assert isinstance(slot, int)
-    first, _, last = node.lines()[node.node_id].slots[0].partition("-")
-    return int(first) <= slot <= int(last)
 
 
 def test_nobody_is_suspected_while_clients_saturate_the_nodes() -> None:

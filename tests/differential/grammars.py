@@ -11,6 +11,7 @@ from . import (
     grammar_hash,
     grammar_hyperloglog,
     grammar_list,
+    grammar_server,
     grammar_set,
     grammar_sort,
     grammar_stream,
@@ -35,6 +36,7 @@ GRAMMARS: Final[dict[str, list[Rule]]] = {
     "geo": grammar_geo.GRAMMAR + grammar_generic.STRINGS[:1],
     "stream": grammar_stream.GRAMMAR + grammar_generic.STRINGS[:1],
     "sort": grammar_sort.GRAMMAR,
+    "server": grammar_server.GRAMMAR,
     "connection": grammar_connection.GRAMMAR + grammar_generic.STRINGS,
 }
 GRAMMARS["mixed"] = [rule for rules in list(GRAMMARS.values()) for rule in rules]

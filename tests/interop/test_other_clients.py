@@ -1,7 +1,8 @@
-"""Other people's clients on Clustrio nodes: ioredis, node-redis and valkey-glide.
+"""Clients with a loop of their own on Clustrio nodes: redis-py's for asyncio, ioredis, node-redis
+and valkey-glide, each in a process of its own.
 
-They are installed into a temporary directory, once a run; without network the tests are skipped,
-unless CLUSTRIO_REQUIRE_CLIENTS=1.
+All but the first are installed into a temporary directory, once a run; without network they are
+skipped, unless CLUSTRIO_REQUIRE_CLIENTS=1.
 """
 
 import os
@@ -13,8 +14,16 @@ from pathlib import Path
 from typing import Final, Self
 
 import pytest
+
 from clustrio.slots.hashing import key_slot
-from clustrio.tools.bench.clusters import ClusterNode, disagreement, form, running, wait_until
+from clustrio.tools.bench.clusters import (
+    ClusterNode,
+    begin_move,
+    end_move,
+    form,
+    running,
+    wait_until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +31,7 @@ REQUIRE_VARIABLE: Final = "CLUSTRIO_REQUIRE_CLIENTS"
 INSTALL_TIMEOUT_S: Final = 40
 CLIENT_TIMEOUT_S: Final = 10
 
-#: All three do the same: many keys, a counter, a slot that has moved, an open slot.
+#: All do the same: many keys, a counter, a slot that has moved, an open slot.
 IOREDIS: Final = """
 const Redis = require('ioredis');
 const port = Number(process.argv[2]);
@@ -111,6 +120,45 @@ async def main():
 
 asyncio.run(main())
 """
+#: The keys one by one: over which of several connections this client sends ASKING, and over which
+#: the command, is left to chance.
+REDIS_PY: Final = """
+import asyncio, sys
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.exceptions import RedisClusterException
+
+def ready(word):
+    print(word, flush=True)
+    sys.stdin.readline()
+
+async def main(protocol, port):
+    starts = [ClusterNode('127.0.0.1', port)]
+    async with RedisCluster(startup_nodes=starts, protocol=protocol) as client:
+        for number in range(100):
+            assert await client.set(f'key:{number}', number) is True
+        assert await client.dbsize(target_nodes=client.PRIMARIES) == 100
+        try:
+            await client.mget('a', 'b')
+            raise AssertionError('no CROSSSLOT')
+        except RedisClusterException as refused:
+            assert 'slot' in str(refused).lower(), refused
+        await client.set('{moved}1', 'before')
+        ready('MOVE')
+        await client.set('{moved}2', 'after')
+        assert await client.get('{moved}2') == b'after'
+        ready('OPEN')
+        await client.set('{open}1', 'asked')
+        assert await client.get('{open}1') == b'asked'
+        ready('DONE')
+        replies = await asyncio.gather(*(client.incr(f'n:{number}') for number in range(100)))
+        assert replies == [1] * 100
+        pipe = client.pipeline()
+        for number in range(100):
+            pipe.incr(f'n:{number}')
+        assert await pipe.execute() == [2] * 100
+
+asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+"""
 
 
 def give_up(reason: str) -> None:
@@ -170,33 +218,6 @@ def emptied(nodes: list[ClusterNode]) -> list[ClusterNode]:
     return nodes
 
 
-def source_and_target(nodes: list[ClusterNode], slot: int) -> tuple[ClusterNode, ClusterNode]:
-    """The owner of a slot, known by what it redirects, and another node."""
-    source = next(node for node in nodes if serves(node, slot))
-    return source, next(node for node in nodes if node is not source)
-
-
-def serves(node: ClusterNode, slot: int) -> bool:
-    for text in node.lines()[node.node_id].slots:
-        first, _, last = text.partition("-")
-        if first.isdigit() and int(first) <= slot <= int(last or first):
-            return True
-    return False
-
-
-def open_slot(nodes: list[ClusterNode], slot: int) -> tuple[ClusterNode, ClusterNode]:
-    source, target = source_and_target(nodes, slot)
-    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id)
-    source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.node_id)
-    return source, target
-
-
-def close_slot(nodes: list[ClusterNode], slot: int, target: ClusterNode) -> None:
-    for node in (target, *nodes):
-        node.call("CLUSTER", "SETSLOT", slot, "NODE", target.node_id)
-    wait_until("one view", lambda: disagreement(nodes, len(nodes)), nodes)
-
-
 class Script:
     """A client's process, which stops at each step until it is told to go on."""
 
@@ -245,27 +266,25 @@ def walk_through(nodes: list[ClusterNode], command: Sequence[str], folder: Path)
     with Script((*command, str(nodes[0].port)), folder) as script:
         script.expect("MOVE")
         moved = key_slot(b"{moved}1")
-        source, target = open_slot(nodes, moved)
+        source, target = begin_move(nodes, moved)
         source.call("DEL", "{moved}1")
-        close_slot(nodes, moved, target)
+        end_move(nodes, moved, target)
         script.go_on()
         script.expect("OPEN")
         assert target.call("GET", "{moved}2") == b"after"
         opened = key_slot(b"{open}1")
-        source, target = open_slot(nodes, opened)
+        source, target = begin_move(nodes, opened)
         script.go_on()
         script.expect("DONE")
         assert source.call("CLUSTER", "COUNTKEYSINSLOT", opened) == 0
         assert target.call("CLUSTER", "COUNTKEYSINSLOT", opened) == 1
-        close_slot(nodes, opened, target)
+        end_move(nodes, opened, target)
         script.go_on()
         assert script.end() == 0
 
 
 @pytest.mark.parametrize(("name", "text"), [("ioredis", IOREDIS), ("node-redis", NODE_REDIS)])
-def test_node_clients(
-    emptied: list[ClusterNode], node_modules: Path, name: str, text: str
-) -> None:
+def test_node_clients(emptied: list[ClusterNode], node_modules: Path, name: str, text: str) -> None:
     path = node_modules / f"{name}.js"
     path.write_text(NODE_STEPS + text)
     walk_through(emptied, ("node", str(path)), node_modules)
@@ -275,3 +294,10 @@ def test_valkey_glide(emptied: list[ClusterNode], glide_folder: Path) -> None:
     path = glide_folder / "steps.py"
     path.write_text(GLIDE)
     walk_through(emptied, (sys.executable, str(path)), glide_folder)
+
+
+@pytest.mark.parametrize("protocol", ["2", "3"])
+def test_redis_py_on_asyncio(emptied: list[ClusterNode], tmp_path: Path, protocol: str) -> None:
+    path = tmp_path / "steps.py"
+    path.write_text(REDIS_PY)
+    walk_through(emptied, (sys.executable, str(path), protocol), tmp_path)

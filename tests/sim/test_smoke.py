@@ -6,7 +6,7 @@ from clustrio.tools.sim.run import Run
 from clustrio.tools.sim.swarm import draw
 from clustrio.tools.sim.verdict import Verdict
 
-from .seeds import read_seeds
+from .seeds import Seed, read_seeds
 
 SHORT = {"safety_ms": 4_000}
 
@@ -20,7 +20,9 @@ def test_seeds_keep_all_promises(first: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", read_seeds())
-def test_seeds_that_once_failed(seed: int) -> None:
-    outcome = Run(draw(seed)).go()
+@pytest.mark.parametrize("seed", read_seeds(), ids=lambda seed: str(seed.number))
+def test_seeds_that_once_failed(seed: Seed) -> None:
+    outcome = Run(draw(seed.number)).go()
+    if seed.is_open and outcome.verdict is not Verdict.OK:
+        pytest.xfail(outcome.line)
     assert outcome.verdict is Verdict.OK, f"{outcome.line}\n{outcome.details}"

@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import hiredis
@@ -44,7 +45,10 @@ class Caller:
 
     def call(self, *arguments: Argument) -> Reply:
         """Send a command and read its reply; raises CallError, and OSError if the node is gone."""
-        self._socket.sendall(hiredis.pack_command(arguments))
+        words = [part if isinstance(part, bytes) else str(part).encode() for part in arguments]
+        request = [b"*%d\r\n" % len(words)]
+        request += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
+        self._socket.sendall(b"".join(request))
         return self.read()
 
     def read(self) -> Reply:
@@ -110,7 +114,12 @@ class ClusterNode(ServerProcess):
     def __init__(self, command: Sequence[str], *arguments: str, timeout_ms: int = 2000) -> None:
         self._caller: Caller | None = None
         self.timeout_ms = timeout_ms
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(timeout_ms))
+        options: tuple[str, ...] = (
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            str(timeout_ms),
+        )
         # Otherwise a real primary waits five seconds for more replicas before it sends its data.
         options += ("--repl-diskless-sync-delay", "0")
         name = "redis-server" if tuple(command) == REDIS else "clustrio-server"
@@ -135,8 +144,20 @@ class ClusterNode(ServerProcess):
     def text(self, *arguments: Argument) -> str:
         """Ask for what is a text."""
         reply = self.call(*arguments)
-        assert isinstance(reply, bytes | str), reply
-        return reply if isinstance(reply, str) else reply.decode()
+        assert isinstance(reply, bytes), reply
+        return reply.decode()
+
+    def number(self, *arguments: Argument) -> int:
+        """Ask for what is a number."""
+        reply = self.call(*arguments)
+        assert isinstance(reply, int), reply
+        return reply
+
+    def items(self, *arguments: Argument) -> list[Reply]:
+        """Ask for what is a list."""
+        reply = self.call(*arguments)
+        assert isinstance(reply, list), reply
+        return reply
 
     @property
     def node_id(self) -> str:
@@ -151,6 +172,14 @@ class ClusterNode(ServerProcess):
         """CLUSTER INFO."""
         rows = self.text("CLUSTER", "INFO").split()
         return dict(row.split(":", 1) for row in rows)
+
+    def serves(self, slot: int) -> bool:
+        """Whether the node considers a slot its own."""
+        for text in self.lines()[self.node_id].slots:
+            first, _, last = text.partition("-")
+            if first.isdigit() and int(first) <= slot <= int(last or first):
+                return True
+        return False
 
     def is_ok(self) -> bool:
         """Whether the node says that the cluster serves."""
@@ -269,7 +298,7 @@ def not_ok(nodes: Iterable[ClusterNode]) -> str:
 def slot_shares(count: int) -> list[tuple[int, int]]:
     """All slots in `count` ranges of about one size."""
     borders = [SLOT_COUNT * index // count for index in range(count + 1)]
-    return [(first, last - 1) for first, last in zip(borders, borders[1:], strict=False)]
+    return [(first, last - 1) for first, last in pairwise(borders)]
 
 
 def meet(first: ClusterNode, others: Iterable[ClusterNode]) -> None:
@@ -301,3 +330,22 @@ def health_in(view: ClusterNode, node_id: str) -> str:
     """How a node finds another: empty, `fail?` or `fail`."""
     line = view.lines().get(node_id)
     return "unknown" if line is None else line.health
+
+
+# ---- moving slots --------------------------------------------------------------------------------
+
+
+def begin_move(nodes: Sequence[ClusterNode], slot: int) -> tuple[ClusterNode, ClusterNode]:
+    """Open a slot between its owner and another node; (source, target)."""
+    source = next(node for node in nodes if node.serves(slot))
+    target = next(node for node in nodes if node is not source)
+    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id)
+    source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.node_id)
+    return source, target
+
+
+def end_move(nodes: Sequence[ClusterNode], slot: int, target: ClusterNode) -> None:
+    """Give an open slot to its new owner, in all views."""
+    for node in (target, *nodes):
+        node.call("CLUSTER", "SETSLOT", slot, "NODE", target.node_id)
+    wait_until("one view", lambda: disagreement(nodes, len(nodes)), nodes)

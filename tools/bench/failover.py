@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from attrs import define, field
@@ -114,13 +115,13 @@ def measure(setting: Setting, nodes: Sequence[ClusterNode], victim: ClusterNode)
 def run_trial(setting: Setting) -> None:
     """One fresh cluster, one kill."""
     count = PRIMARY_COUNT * (2 if setting.has_replicas else 1)
-    counts = {"redis": count} if setting.is_real else {"clustrio": count}
-    with running(**counts, timeout_ms=setting.timeout_ms) as nodes:
+    ours, theirs = (0, count) if setting.is_real else (count, 0)
+    with running(clustrio=ours, redis=theirs, timeout_ms=setting.timeout_ms) as nodes:
         primaries, replicas = nodes[:PRIMARY_COUNT], nodes[PRIMARY_COUNT:]
         form(primaries, [*zip(replicas, primaries, strict=False)])
         wait_until("one view", lambda: disagreement(nodes, count) or not_ok(nodes), nodes)
         for replica in replicas:
-            wait_until("replicas are in step", lambda node=replica: _out_of_step(node), nodes)
+            wait_until("replicas are in step", partial(_out_of_step, replica), nodes)
         measure(setting, nodes, primaries[0])
 
 
@@ -145,7 +146,7 @@ def settings(timeouts_ms: Sequence[int], *, clustrio_replicas: bool) -> list[Set
 def rows_of(measured: Sequence[Setting]) -> list[tuple[str, ...]]:
     """The table: median and worst of each event, in seconds."""
     heads = (*DETECTION, *FAILOVER)
-    rows = [("timeout", "nodes", "server", *heads)]
+    rows: list[tuple[str, ...]] = [("timeout", "nodes", "server", *heads)]
     for setting in measured:
         shape = f"{PRIMARY_COUNT}+{PRIMARY_COUNT if setting.has_replicas else 0}"
         cells = [_cell(setting.seen_s.get(event, [])) for event in heads]

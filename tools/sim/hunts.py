@@ -44,7 +44,7 @@ HUNTS: Final[Mapping[str, Hunt]] = {
         {"faults": ("isolate", "reshard", "kill"), "fault_interval_ms": 500},
     ),
     "collide_by_id_only": Hunt(
-        "collisions", 60, {"faults": ("bump",), "fault_interval_ms": 300, "kill_share": 0.0}
+        "collisions", 10, {"faults": ("bump",), "fault_interval_ms": 300, "kill_share": 0.0}
     ),
     "rank_without_id": Hunt("elections", 10),
     "elect_without_data": Hunt(
@@ -72,6 +72,6 @@ HUNTS: Final[Mapping[str, Hunt]] = {
     "vote_twice": Hunt("votes", 10),
     "vote_after_candidacy": Hunt("votes", 40, MANY_AT_ONCE),
     "count_old_votes": Hunt("votes", 40, MANY_AT_ONCE),
-    "count_replica_reports": Hunt("failure", 60),
-    "rejoin_at_once": Hunt("minority", 60),
+    "count_replica_reports": Hunt("failure", 10),
+    "rejoin_at_once": Hunt("minority", 40),
 }

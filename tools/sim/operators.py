@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Final
 
 from ...gossip.commands import (
+    AddSlots,
     BumpEpoch,
+    DelSlots,
     Done,
     Failover,
     PublishToNodes,
@@ -178,6 +180,22 @@ class Operators:
             self._order(target, SetSlotNode(slot, target.node_id))
         when = self.world.queue.now + MAX_STEP_MS
         self.world.queue.push(when, self._insist, target, slot)
+
+    def fix(self) -> bool:
+        """What `redis-cli --cluster fix` does about half moved slots; whether there were any."""
+        live = self.world.live()
+        primaries = [p for p in live if p.myself.is_primary and p.myself.mask]
+        orphans = [
+            slot
+            for slot in sorted(self.world.disturbed_slots)
+            if not any(p.myself.mask >> slot & 1 for p in live)
+        ]
+        for slot in orphans:
+            for process in live:
+                self._order(process, DelSlots((slot,)))
+            self._order(primaries[0], AddSlots((slot,)))
+            self._order(primaries[0], BumpEpoch())
+        return bool(orphans)
 
     def _move_keys(self, source: Process, target: Process, slot: int) -> None:
         """Moves all keys at once: MIGRATE removes a key only after the target has it."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import Factory, define
 
-Action = Callable[[Any, Any], None]
+Action = Callable[[Any, Any], object]
 """Called with the two arguments that were put in with it (the queue cannot know their types)."""
 
 

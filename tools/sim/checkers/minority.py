@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from ....gossip.events import Event, HealthChanged
+from ....gossip.messages import NodeId
 from ....gossip.outputs import Outputs
 from .base import Checker
 
@@ -21,6 +22,7 @@ class Minority(Checker):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self.since: dict[int, int] = {}
+        self.voters: dict[int, tuple[NodeId, ...]] = {}
         self.felt_at: dict[tuple[int, int], int] = {}
 
     def on_tick(self, process: "Process") -> None:
@@ -30,8 +32,13 @@ class Minority(Checker):
             self.felt_at[process.index, process.boot] = self.now
         if not state.myself.mask or self.world.hears_majority(process):
             self.since.pop(process.index, None)
-        else:
-            self.since.setdefault(process.index, self.now)
+            return
+        voters = tuple(state.owners)
+        if self.voters.get(process.index) != voters:
+            # With another voter it may have been in a majority in between.
+            self.voters[process.index] = voters
+            self.since[process.index] = self.now
+        self.since.setdefault(process.index, self.now)
 
     def on_event(self, process: "Process", event: Event, outputs: Outputs) -> None:
         """It opens again: not before it had time to hear of a new owner of its slots."""

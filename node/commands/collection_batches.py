@@ -1,0 +1,118 @@
+"""Pipelines of one and the same list or hash command in one go; see `batches`."""
+
+from ..batches import run_singly, same_keys
+from ..resp.encoder import BULK_PREFIXES, CRLF, ONE, ZERO
+from ..session import Session
+from ..values.hashvalue import HashValue
+from ..values.listvalue import ListValue
+
+
+def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> bytes | None:
+    """A pipeline of pushes of one element each in one go."""
+    keys = same_keys(requests, 3)
+    homes = None if keys is None else session.db.maybe_homes(keys)
+    if homes is None:
+        return None
+    push = ListValue.push_left if name == b"LPUSH" else ListValue.push_right
+    replies: list[bytes] = []
+    plain = 0
+    for home, args in zip(homes, requests, strict=True):
+        value = home.get(args[1])
+        if type(value) is ListValue and value.is_quicklist:
+            push(value, args[2])
+            plain += 1
+            replies.append(b":%d\r\n" % len(value))
+        else:
+            replies.append(run_singly(session, name, args))
+    session.db.effects.dirty += plain
+    return b"".join(replies)
+
+
+def lpush_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of LPUSHs in one go."""
+    return _push_many(session, requests, b"LPUSH")
+
+
+def rpush_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of RPUSHs in one go."""
+    return _push_many(session, requests, b"RPUSH")
+
+
+def _pop_each(session: Session, requests: list[list[bytes]], name: bytes) -> bytes | None:
+    """A pipeline of pops of one element each in one go."""
+    keys = same_keys(requests, 2)
+    homes = None if keys is None else session.db.maybe_homes(keys)
+    if homes is None:
+        return None
+    pop = ListValue.pop_left if name == b"LPOP" else ListValue.pop_right
+    parts: list[bytes] = []
+    plain = 0
+    for home, args in zip(homes, requests, strict=True):
+        value = home.get(args[1])
+        if type(value) is ListValue and len(value) > 1:
+            element = pop(value)
+            plain += 1
+            length = len(element)
+            prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
+            parts += (prefix, element, CRLF)
+        else:
+            # The last element takes the key along.
+            parts.append(run_singly(session, name, args))
+    session.db.effects.dirty += plain
+    return b"".join(parts)
+
+
+def lpop_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of LPOPs in one go."""
+    return _pop_each(session, requests, b"LPOP")
+
+
+def rpop_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of RPOPs in one go."""
+    return _pop_each(session, requests, b"RPOP")
+
+
+def hset_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of HSETs of one field each in one go."""
+    keys = same_keys(requests, 4)
+    homes = None if keys is None else session.db.maybe_homes(keys)
+    if homes is None:
+        return None
+    replies: list[bytes] = []
+    plain = 0
+    for home, args in zip(homes, requests, strict=True):
+        value = home.get(args[1])
+        if type(value) is HashValue and not value.has_expiry:
+            replies.append(ONE if value.put(args[2], args[3]) else ZERO)
+            plain += 1
+        else:
+            replies.append(run_singly(session, b"HSET", args))
+    session.db.effects.dirty += plain
+    return b"".join(replies)
+
+
+def hget_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of HGETs in one go."""
+    db = session.db
+    keys = same_keys(requests, 3)
+    homes = None if keys is None else db.maybe_homes(keys)
+    if homes is None:
+        return None
+    null = session.encoder.null
+    parts: list[bytes] = []
+    hits = 0
+    for home, args in zip(homes, requests, strict=True):
+        value = home.get(args[1])
+        if type(value) is not HashValue or value.has_expiry:
+            parts.append(run_singly(session, b"HGET", args))
+            continue
+        hits += 1
+        text = value.get(args[2])
+        if text is None:
+            parts.append(null)
+            continue
+        length = len(text)
+        prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
+        parts += (prefix, text, CRLF)
+    db.hits += hits
+    return b"".join(parts)
