@@ -69,8 +69,12 @@ def _winnable(turn: Turn, claimer: Node, config_epoch: int, claimed: int) -> int
     if not wanted:
         return 0
     importing = sum(1 << slot for slot in state.importing_from)
-    free = wanted & (state.not_claimed | ~state.assigned) & ~importing
-    won = free
+    ownerless = wanted & (state.not_claimed | ~state.assigned)
+    from_claimer = sum(
+        1 << slot for slot, source in state.importing_from.items() if source == claimer.node_id
+    )
+    # An import is ended by an operator only, but where we import from may take its slot back.
+    won = ownerless & (~importing | from_claimer)
     for owner in state.owners.values():
         if owner.config_epoch < config_epoch:
             won |= owner.mask & wanted & ~importing

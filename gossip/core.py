@@ -236,6 +236,9 @@ def _maybe_sender(turn: Turn, link: Link, message: Message, header: Header | Non
         if isinstance(message, Ping | Meet):
             # Somebody had us meet our own address: the other end has to find out.
             answer(turn, link, None)
+        if not link.is_inbound and node is not None:
+            # We live where that member used to: it is not to be had at this address.
+            handshake.on_wrong_identity(turn, node, header.sender)
         return None
     if not link.is_inbound and node is not None:
         if header.sender == node.node_id or turn.config.bugs.trust_wrong_identity:

@@ -241,7 +241,9 @@ def _consider_giving_up(turn: Turn, election: Election) -> None:
     state, now = turn.state, turn.now
     waited_ms = now - election.asked_at
     epoch = election.epoch or 0
-    is_overtaken = state.current_epoch > epoch and waited_ms >= 2 * step_ms(turn)
+    # Another shard's replica may have won in this very epoch: its votes are not to be had again.
+    is_lost = any(owner.config_epoch >= epoch for owner in state.owners.values())
+    is_overtaken = (state.current_epoch > epoch or is_lost) and waited_ms >= 2 * step_ms(turn)
     may_retry = election.early_retries < MAX_EARLY_RETRIES and not _may_be_sibling(turn)
     if is_overtaken and may_retry:
         turn.tell(ElectionEnded(ElectionEnd.OVERTAKEN))

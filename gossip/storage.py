@@ -9,7 +9,7 @@ from .config import Config
 from .inputs import Rng
 from .messages import NodeFlag, NodeId
 from .nodes_conf import StoredCluster, StoredNode
-from .state import FAILING, ClusterState, Node, mask_of
+from .state import FAILING, ClusterState, Node, bitmap_of, mask_of
 
 _KEPT_FLAGS = (
     NodeFlag.PRIMARY
@@ -73,7 +73,8 @@ def _stored_node(state: ClusterState, node: Node) -> StoredNode:
         pong_received_ms=state.wall_ms(node.pong_received_at),
         config_epoch=primary.config_epoch if primary is not None else node.config_epoch,
         is_connected=node is state.myself or node.is_linked,
-        slots=node.slots,
+        # What its owner has stopped claiming must not be defended in its name after a restart.
+        slots=node.slots if node is state.myself else bitmap_of(node.mask & ~state.not_claimed),
         hostname=node.hostname,
         human_nodename=node.human_nodename,
         shard_id=node.shard_id or None,
@@ -112,8 +113,8 @@ def _loaded_node(stored: StoredNode, shard_id: NodeId, now: int) -> Node:
     flags = stored.flags & _KEPT_FLAGS
     if not flags & (NodeFlag.PRIMARY | NodeFlag.REPLICA):
         flags |= NodeFlag.REPLICA if stored.replica_of else NodeFlag.PRIMARY
-    if flags & NodeFlag.FAIL or flags & NodeFlag.MYSELF:
-        flags &= ~NodeFlag.PFAIL
+    # A suspicion is worth nothing after a restart, and must not be told on as a fresh one.
+    flags &= ~NodeFlag.PFAIL
     if flags & NodeFlag.MYSELF:
         flags &= ~FAILING
     is_replica = bool(flags & NodeFlag.REPLICA)

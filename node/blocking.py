@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from .effects import EffectBatch
-from .errors import TIMEOUT_NEGATIVE, TIMEOUT_NOT_A_FLOAT, CommandError
+from .errors import TIMEOUT_NEGATIVE, TIMEOUT_NOT_A_FLOAT, TIMEOUT_OUT_OF_RANGE, CommandError
 from .session import Session, Wait
 from .values.numbers import INTEGER_MAXIMUM, parse_long_double
 

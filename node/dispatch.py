@@ -250,9 +250,7 @@ class Gate:
             raise LOADING
         if self.check_busy is not None:
             self.check_busy(session, command, args)
-        if flags & _DATA and (
-            "monitor" in session.flags or session.kind is ClientKind.REPLICA
-        ):
+        if flags & _DATA and ("monitor" in session.flags or session.kind is ClientKind.REPLICA):
             raise REPLICA_AND_DATA
 
     def call(self, session: Session, command: Command, args: list[bytes]) -> bytes:

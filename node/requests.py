@@ -179,7 +179,13 @@ class RequestRunner:
         if command is None or command.batch is None:
             return False
         started = self._timer()
-        reply = command.batch(session, requests)
+        try:
+            reply = command.batch(session, requests)
+        except Exception as failure:
+            # Nobody knows how much of it was carried out, so there is no going on.
+            self._log_bug(session, failure)
+            reply = INTERNAL.encoded()
+            session.close(after_reply=True)
         if reply is None:
             return False
         replies.append(reply)
@@ -202,9 +208,12 @@ class RequestRunner:
         if odd is not None:
             session.backlog = session.stream.reparse(taken, odd)
             return None
+        self._log_bug(session, failure)
+        return INTERNAL.encoded()
+
+    def _log_bug(self, session: Session, failure: Exception) -> None:
         self._machine.log.exception(f"A command of client {session.address} failed", failure)
         self._gate.count_error(INTERNAL)
-        return INTERNAL.encoded()
 
     def _proper(
         self, session: Session, requests: list[list[bytes]], start: int

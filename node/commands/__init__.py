@@ -8,6 +8,8 @@ FAMILIES = (
     "transactions",
     "command_table",
     "cluster",
+    "cluster_slots",
+    "cluster_views",
     "keys",
     "key_expiry",
     "scan",

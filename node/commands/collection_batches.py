@@ -1,7 +1,7 @@
 """Pipelines of one and the same list or hash command in one go; see `batches`."""
 
 from ..batches import run_singly, same_keys
-from ..resp.encoder import BULK_PREFIXES, CRLF, ONE, ZERO
+from ..resp.encoder import BULK_PREFIXES, CRLF, ONE, ZERO, integer
 from ..session import Session
 from ..values.hashvalue import HashValue
 from ..values.listvalue import ListValue
@@ -21,7 +21,7 @@ def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> by
         if type(value) is ListValue and value.is_quicklist:
             push(value, args[2])
             plain += 1
-            replies.append(b":%d\r\n" % len(value))
+            replies.append(integer(len(value)))
         else:
             replies.append(run_singly(session, name, args))
     session.db.effects.dirty += plain

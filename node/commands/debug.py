@@ -10,7 +10,14 @@ from typing import Any, Final
 from attrs import frozen
 
 from ..digest import data_digest, key_digest
-from ..errors import MUST_BE_POSITIVE, NO_SUCH_KEY, NOT_AN_INTEGER, OUT_OF_RANGE, CommandError, as_c_string
+from ..errors import (
+    MUST_BE_POSITIVE,
+    NO_SUCH_KEY,
+    NOT_AN_INTEGER,
+    OUT_OF_RANGE,
+    CommandError,
+    as_c_string,
+)
 from ..eviction import AccessLog
 from ..registry import command
 from ..resp.encoder import OK, array, bulk, integer, simple

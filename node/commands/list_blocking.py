@@ -9,7 +9,7 @@ from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
 from ..blocking import parse_timeout_ms
-from ..errors import COUNT_NOT_POSITIVE, NUMKEYS_NOT_POSITIVE, SYNTAX, CommandError
+from ..errors import COUNT_NOT_POSITIVE, NUMKEYS_NOT_POSITIVE, SYNTAX
 from ..registry import command
 from ..resp.encoder import array, bulk, bulk_array
 from ..session import Session

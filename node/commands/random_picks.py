@@ -3,7 +3,7 @@
 from typing import Final
 
 from ...slots.randomness import Generator
-from ..errors import NOT_AN_INTEGER, OUT_OF_RANGE, SYNTAX, CommandError
+from ..errors import COUNT_OUT_OF_RANGE, NOT_AN_INTEGER, OUT_OF_RANGE, SYNTAX
 from ..values.numbers import INTEGER_MAXIMUM, parse_integer
 from ..values.scancursor import Indexed
 
@@ -11,7 +11,6 @@ from ..values.scancursor import Indexed
 REPEATED_PICKS_MAX: Final = 1 << 22
 #: So many picks, or fewer members than this, are worth a list of all members.
 _LISTED: Final = 256
-
 
 
 def parse_pick(args: list[bytes], pairs_word: bytes) -> tuple[int, bool]:

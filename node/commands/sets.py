@@ -56,13 +56,12 @@ def _sadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
             replies.append(run_singly(session, b"SADD", args))
             continue
         member = args[2]
-        if member in value:
-            replies.append(ZERO)
-            continue
         value.expect(1, member)
-        value.insert(member)
-        added += 1
-        replies.append(ONE)
+        if value.insert(member):
+            added += 1
+            replies.append(ONE)
+        else:
+            replies.append(ZERO)
     session.db.effects.dirty += added
     return b"".join(replies)
 

@@ -34,7 +34,6 @@ _AUTOCLAIM_COUNT_MAX: Final = (2**63 - 1) // 16
 _ATTEMPTS_PER_ENTRY: Final = 10
 
 
-
 class _Claims:
     """What one command does to the pending entries of a group, for replicas to hear."""
 

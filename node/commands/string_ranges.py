@@ -22,7 +22,7 @@ from ..values.lcs import CommonSubsequence, common_length, common_subsequence, f
 from ..values.numbers import parse_integer
 
 _LCS_NOT_STRINGS: Final = CommandError(b"ERR The specified keys must contain string values")
-_LCS_LEN_AND_IDX: Final = CommandError(
+_LCS_LENGTH_AND_MATCHES: Final = CommandError(
     b"ERR If you want both the length and indexes, please just use IDX."
 )
 _LCS_TOO_LARGE: Final = CommandError(
@@ -198,7 +198,7 @@ def lcs(session: Session, args: list[bytes]) -> bytes:
         else:
             raise SYNTAX
     if wants_length and wants_matches:
-        raise _LCS_LEN_AND_IDX
+        raise _LCS_LENGTH_AND_MATCHES
     one, other = bytes(left or b""), bytes(right or b"")
     if not fits_memory(len(one), len(other), session.machine.config.proto_max_bulk_len):
         raise _LCS_TOO_LARGE

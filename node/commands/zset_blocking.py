@@ -8,7 +8,7 @@ from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
 from ..blocking import parse_timeout_ms
-from ..errors import COUNT_NOT_POSITIVE, MUST_BE_POSITIVE, NUMKEYS_NOT_POSITIVE, SYNTAX, CommandError
+from ..errors import COUNT_NOT_POSITIVE, MUST_BE_POSITIVE, NUMKEYS_NOT_POSITIVE, SYNTAX
 from ..registry import command
 from ..resp.encoder import EMPTY_ARRAY, bulk
 from ..session import Session
