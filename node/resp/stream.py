@@ -32,7 +32,6 @@ _CUT_HEADER_MAX_BYTES: Final = 16
 _REMEMBERED_MAX_BYTES: Final = 64 * 1024
 _SHORTEST_REQUEST: Final = 14  # *1 CRLF $4 CRLF PING CRLF
 _STAR: Final = ord("*")
-_DOLLAR: Final = ord("$")
 _CR: Final = ord("\r")
 _LF: Final = ord("\n")
 _ONE: Final = ord("1")
@@ -73,6 +72,7 @@ class RequestStream:
         "_partial_bytes",
         "_reader",
         "_ready",
+        "_unsettled",
         "failure",
         "pending_bytes",
         "stranger",
@@ -106,6 +106,8 @@ class RequestStream:
         self._ready = True
         #: Being ready is more than likely: nothing at all is half read.
         self._certain = True
+        #: What tells, if need be: the latest requests, the bytes they came in, the latest of those.
+        self._unsettled: tuple[list[Request], int, bytes] | None = None
         self._partial_bytes = 0
         self.pending_bytes = 0
 
@@ -145,8 +147,9 @@ class RequestStream:
             if not self._has_data():
                 # Most clients wait for each reply, so most reads are just one request. Its length
                 # tells that the words were bulk strings: a status line would have been shorter.
-                slack = len(data) - len(_JOIN(request)) - 6 * len(request) - 4
-                if 0 <= slack <= 4 * len(request):
+                words = len(request)
+                slack = len(data) - len(_JOIN(request)) - 6 * words - 4
+                if 0 <= slack <= 4 * words:
                     self._certain = True
                     return [request]
                 return self._again([], None)
@@ -165,11 +168,13 @@ class RequestStream:
         """The fast parser has taken what it could: note where that leaves us."""
         # It swallows a lone type byte, so a request surely ends only with its line.
         if requests and not self._has_data() and received[-1] == _LF:
+            # Or perhaps this is the edge between two elements of one more request; that is looked
+            # into only if what comes next does not begin like a request.
+            self._certain = False
+            self._unsettled = (requests, self._partial_bytes + len(received), received)
             self._ready = True
             self._partial_bytes = 0
             self.pending_bytes = 0
-            # Or perhaps this is the edge between two elements of one more request.
-            self._certain = False
             whole = self._chunk
             if (
                 len(requests) < _REENCODED_MAX
@@ -179,6 +184,7 @@ class RequestStream:
                 if not _is_canonical(requests, whole):
                     return self._again([], None)
                 self._certain = True
+                self._unsettled = None
             return requests
         self._ready = False
         self.pending_bytes = len(received) if requests else self.pending_bytes + len(received)
@@ -196,6 +202,13 @@ class RequestStream:
         return requests + self._note_partial(requests, received, rest)
 
     def _note_partial(self, requests: list[Request], received: bytes, rest: int) -> list[Request]:
+        """So much of a request is half read; returns what is whole if it was sent oddly."""
+        self._note_rest(requests, received, rest)
+        if self._chunk is not None and len(self._chunk) <= _REENCODED_MAX_BYTES:
+            return self._check_partial(self._chunk)
+        return []
+
+    def _note_rest(self, requests: list[Request], received: bytes, rest: int) -> None:
         """So much of a request is half read: keep it, if it is little."""
         if not requests and self._chunk is not None and len(self._chunk) <= _REMEMBERED_MAX_BYTES:
             pass
@@ -204,9 +217,6 @@ class RequestStream:
         else:
             self._chunk = None
         self._partial_bytes = max(rest, 0)
-        if self._chunk is not None and len(self._chunk) <= _REENCODED_MAX_BYTES:
-            return self._check_partial(self._chunk)
-        return []
 
     def _check_partial(self, chunk: bytes) -> list[Request]:
         """What the fast parser patiently waits for may be wrong already, or even whole."""
@@ -224,14 +234,25 @@ class RequestStream:
 
     def _remember(self, data: bytes) -> None:
         """Put the new bytes behind those of the half-read request."""
-        if self._ready and (self._certain or data[0] == _STAR):
+        if self._ready:
             self._chunk = data
             self._partial_bytes = 0
         elif self._chunk is not None:
-            if self._ready:
-                # Between two elements of a request whose start is in what was read last.
-                self._partial_bytes = len(self._chunk)
             self._chunk += data
+
+    def _settle_edge(self) -> None:
+        """Find out whether the latest read ended with a request or between two elements of one."""
+        if self._unsettled is None:
+            return
+        requests, total_bytes, received = self._unsettled
+        self._unsettled = None
+        if _count_proper(requests) < len(requests):
+            return
+        rest = total_bytes - _encoded_bytes(requests)
+        self._certain = True
+        if rest > 0:
+            self._ready = False
+            self._note_rest(requests, received, rest)
 
     def _read_carefully(self, data: bytes) -> list[Request]:
         if self._exact is not None:
@@ -245,13 +266,13 @@ class RequestStream:
             data = self._held + data
             self._partial_bytes -= len(self._held)
             self._held = b""
-        if self._ready and data[0] != _STAR and (self._certain or data[0] != _DOLLAR):
+        if self._ready and data[0] != _STAR:
+            self._settle_edge()
+        if self._ready and data[0] != _STAR:
             self._use_exact(data)
             return self._read_exactly()
         # What was held back is remembered already, unless it opened a new request.
         self._remember(data if self._ready else fresh)
-        if data[0] == _DOLLAR and not self._certain:
-            self._ready = False
         requests: list[Request] = []
         start = look_from = 0
         while True:
@@ -329,8 +350,8 @@ class RequestStream:
     def _again(self, requests: list[Request], cause: object, data: bytes = b"") -> list[Request]:
         """Keep the proper ones at the head of `requests`, and parse exactly what follows them.
 
-        If the start of the first request is gone, the lengths of those kept tell where in `data` the
-        next one starts.
+        If the start of the first request is gone, the lengths of those kept tell where in `data`
+        the next one starts.
         """
         kept = requests[: _count_proper(requests)]
         chunk = self._chunk

@@ -45,7 +45,7 @@ def read_in_pieces(pieces: list[bytes]) -> Outcome:
                 if request == []:
                     continue
                 if is_odd(request):
-                    odd = request
+                    odd: object = request
                     if isinstance(request, list):
                         odd = next(word for word in request if type(word) is not bytes)
                     got = stream.reparse(index, odd)
@@ -190,3 +190,19 @@ def test_strangers_get_one_request_at_a_time_and_small_limits() -> None:
 )
 def test_inline_words(line: bytes, words: list[bytes] | None) -> None:
     assert split_inline(line) == words
+
+
+@pytest.mark.parametrize("size", [777, 1000, 4096, 16_384])
+def test_long_pipelines_in_chunks_of_one_size(size: int) -> None:
+    rng = random.Random(size)
+    for _ in range(40):
+        count = rng.randrange(300, 1500)
+        values = (b"value", b"v\r\n" * rng.randrange(4), b"*1\r\n$1\r\na\r\n")
+        data = b"".join(
+            encode(b"SET", b"key:%d" % number, rng.choice(values)) for number in range(count)
+        )
+        pieces = [data[start : start + size] for start in range(0, len(data), size)]
+        requests, failure = read_in_pieces(pieces)
+        assert failure is None
+        assert len(requests) == count
+        assert all(words[1] == b"key:%d" % n for n, words in enumerate(requests))
