@@ -212,7 +212,8 @@ class Turn:
         self.change(SlotsMoved(bitmap_of(mask), None if owner is None else owner.node_id))
         if had_moves:
             self.tell_marks()
-        self.changed()
+        # Others give us what we claim: whatever a crash comes upon, we must know that it is ours.
+        self.changed(sync=owner is self.state.myself)
         return lost
 
     def tell_marks(self) -> None:

@@ -109,9 +109,12 @@ def _serve(config: Config, path: str) -> int:
     if config.pidfile or config.daemonize:
         write_pid_file(config.pidfile or "/var/run/redis.pid", log)
     log.role = "M"
-    server = Server(config, log, config_path=path)
     try:
+        server = Server(config, log, config_path=path)
         server.open_listeners()
+    except ConfigError as failure:
+        print(failure.fatal_text(REDIS_VERSION), file=sys.stderr)
+        return 1
     except CannotListenError as failure:
         log.warning(str(failure))
         return 1

@@ -40,9 +40,9 @@ class RequestRunner:
         stream = session.stream
         requests = stream.read(data)
         is_idle = session.wait is None and not session.backlog
-        if len(requests) == 1 and is_idle and not session.outbox:
+        if is_idle and len(requests) == 1 and not session.outbox:
             reply = self._run_one(session, requests[0])
-            if reply and not session.outbox and stream.failure is None and not stream.unread:
+            if reply and not (session.outbox or stream.failure or stream.unread):
                 return reply
             return self._finish_turn(session, [reply] if reply else [])
         if not is_idle:
@@ -96,17 +96,18 @@ class RequestRunner:
                 return self._gate.irregular(session, args)
             session.last_command = command
             statistics = command.statistics
-            statistics.calls += 1
             reply = command.function(session, args)
-            elapsed = timer() - started
-            statistics.nanoseconds += elapsed
-            statistics.histogram[(elapsed // 1000).bit_length()] += 1
-            return reply
         except CommandError as failure:
-            self._count_failure(command, args, failure)
-            return failure.encoded()
+            reply = failure.encoded()
+            if not self._count_failure(command, args, failure):
+                return reply
         except Exception as failure:
             return self._on_failure(session, failure, args, 0) or b""
+        elapsed = timer() - started
+        statistics.calls += 1
+        statistics.nanoseconds += elapsed
+        statistics.histogram[(elapsed // 1000).bit_length()] += 1
+        return reply
 
     def _run_batch(
         self, session: Session, requests: list[list[bytes]], replies: list[bytes]
@@ -159,11 +160,13 @@ class RequestRunner:
 
     def _count_failure(
         self, command: Command | WrappedCommand | None, args: list[bytes], failure: CommandError
-    ) -> None:
-        """Book an error reply; a command behind the gate has been booked there as a failure."""
+    ) -> bool:
+        """Book an error reply; False if the command was not run, or was behind the gate already."""
         self._gate.count_error(failure)
-        if command is not None and command.low <= len(args) <= command.high:
-            command.statistics.failed += 1
+        if command is None or not command.low <= len(args) <= command.high:
+            return False
+        command.statistics.failed += 1
+        return True
 
     def _run_as_one(
         self, session: Session, requests: list[list[bytes]], replies: list[bytes]

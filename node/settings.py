@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from .config.syntax import ConfigFileError, bytes_from
 from .eviction import Policy
 
 if TYPE_CHECKING:
     from .machine import Machine
 
+_NO_ACL: Final = (
+    "ACL users are not supported yet. Remove this line; `requirepass` sets a password for all."
+)
 #: What `machine.limits` has under the names of directives.
 _COLLECTION_LIMITS: Final = (
     "hash_max_listpack_entries",
@@ -24,8 +28,12 @@ _COLLECTION_LIMITS: Final = (
 
 
 def apply_settings(machine: "Machine") -> None:
-    """Hand the configuration to the parts of `machine`, and keep them up to date."""
+    """Hand the configuration to the parts of `machine`, and keep them up to date.
+
+    Raises ConfigFileError if the node cannot do what the configuration asks for.
+    """
     config = machine.config
+    _obey_lines(machine)
 
     def slowlog() -> None:
         machine.slowlog.threshold_us = config.slowlog_log_slower_than
@@ -67,6 +75,26 @@ def apply_settings(machine: "Machine") -> None:
         apply()
         for name in names:
             config.on_change(name, _never_refusing(apply))
+
+
+def _obey_lines(machine: "Machine") -> None:
+    """What the file says in lines that are no directives, in their order."""
+    config = machine.config
+    # To serve everybody as if nobody had been restricted would be the worst of answers.
+    if config.aclfile:
+        raise _refused("aclfile", [config.aclfile], _NO_ACL)
+    for name, words in config.other_lines:
+        if name == "user":
+            raise _refused(name, words[0].split()[:1], _NO_ACL)
+        if name == "rename-command":
+            reason = machine.gate.rename(bytes_from(words[0]), bytes_from(words[1]))
+            if reason is not None:
+                raise _refused(name, words, reason)
+
+
+def _refused(name: str, words: list[str], reason: str) -> ConfigFileError:
+    line = " ".join([name, *words])
+    return ConfigFileError(None, line, f"'{line}': {reason}")
 
 
 def _never_refusing(apply: Callable[[], None]) -> Callable[[], str | None]:

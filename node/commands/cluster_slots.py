@@ -106,9 +106,7 @@ def slot_stats(session: Session, args: list[bytes]) -> bytes:
         chosen = _ordered(cluster, owned, args)
     else:
         raise SYNTAX
-    shown: list[views.View] = [
-        [slot, {"key-count": cluster.keys_in_slot(slot)}] for slot in chosen
-    ]
+    shown: list[views.View] = [[slot, {"key-count": cluster.keys_in_slot(slot)}] for slot in chosen]
     return encode_view(session.encoder, shown)
 
 

@@ -100,9 +100,13 @@ def hget_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
         return None
     null = session.encoder.null
     parts: list[bytes] = []
-    hits = 0
+    hits = misses = 0
     for home, args in zip(homes, requests, strict=True):
         value = home.get(args[1])
+        if value is None:
+            misses += 1
+            parts.append(null)
+            continue
         if type(value) is not HashValue or value.has_expiry:
             parts.append(run_singly(session, b"HGET", args))
             continue
@@ -115,4 +119,5 @@ def hget_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
         prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
         parts += (prefix, text, CRLF)
     db.hits += hits
+    db.misses += misses
     return b"".join(parts)

@@ -1,6 +1,6 @@
 """COMMAND: the command table as clients read it, all of it computed from the declarations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...slots.keyspec import (
     BeginIndex,
@@ -15,7 +15,7 @@ from ...slots.keyspec import (
 )
 from ..argument_syntax import Argument, parse_arguments
 from ..errors import SYNTAX, CommandError
-from ..registry import CommandSpec, Flag, command, container, declared, walk
+from ..registry import CommandSpec, Flag, command, container, walk
 from ..resp.encoder import Resp2, array, bulk, bulk_array, integer, simple
 from ..session import Session
 from ..values.glob import glob_match
@@ -27,11 +27,19 @@ _ORDERLESS = ("nondeterministic_output_order",)
 _ACCESS_KINDS = frozenset({"RO", "RW", "OW", "RM"})
 
 
-def find_spec(name: bytes) -> CommandSpec | None:
+def _callable(session: Session) -> dict[str, CommandSpec]:
+    """The declarations of all that clients of this node can call, by the names they call it."""
+    names = session.machine.gate.names
+    return {name.decode("latin-1"): command.spec for name, command in names.items()}
+
+
+def _maybe_spec(session: Session, name: bytes) -> CommandSpec | None:
     """The declaration behind `get` or `client|list`, in any spelling."""
-    parent, _, child = name.decode("latin-1").upper().partition("|")
-    spec = declared().get(parent)
-    return spec.subcommands.get(child) if spec is not None and child else spec
+    parent, _, child = name.upper().partition(b"|")
+    command = session.machine.gate.names.get(parent)
+    if command is not None and child:
+        command = command.subcommands.get(child)
+    return None if command is None else command.spec
 
 
 def _pairs(encoder: Resp2, pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
@@ -127,7 +135,7 @@ def describe(encoder: Resp2, spec: CommandSpec) -> bytes:
 
 def _describe_all(session: Session, args: list[bytes]) -> bytes:
     """Describes every command."""
-    return array([describe(session.encoder, spec) for spec in declared().values()])
+    return array([describe(session.encoder, spec) for spec in _callable(session).values()])
 
 
 container(
@@ -154,7 +162,7 @@ container(
 )
 def count(session: Session, args: list[bytes]) -> bytes:
     """Counts the commands."""
-    return integer(len(declared()))
+    return integer(len(session.machine.gate.names))
 
 
 @command(
@@ -173,7 +181,7 @@ def info(session: Session, args: list[bytes]) -> bytes:
     if len(args) == 2:
         return _describe_all(session, args)
     encoder = session.encoder
-    found = [find_spec(name) for name in args[2:]]
+    found = [_maybe_spec(session, name) for name in args[2:]]
     return array(
         [encoder.null_array if spec is None else describe(encoder, spec) for spec in found],
     )
@@ -249,7 +257,9 @@ def _docs(encoder: Resp2, spec: CommandSpec) -> bytes:
 )
 def docs(session: Session, args: list[bytes]) -> bytes:
     """Documents some commands, or all: what they do and which arguments they take."""
-    found = [find_spec(name) for name in args[2:]] if len(args) > 2 else list(declared().values())
+    found: Iterable[CommandSpec | None] = _callable(session).values()
+    if len(args) > 2:
+        found = [_maybe_spec(session, name) for name in args[2:]]
     encoder = session.encoder
     return _pairs(
         encoder,
@@ -275,7 +285,7 @@ def docs(session: Session, args: list[bytes]) -> bytes:
 def list_(session: Session, args: list[bytes]) -> bytes:
     """Lists the names of all commands, or of those that a filter lets through."""
     if len(args) == 2:
-        return bulk_array([spec.full_name.encode() for spec in declared().values()])
+        return bulk_array([spec.full_name.encode() for spec in _callable(session).values()])
     if len(args) != 5 or args[2].upper() != b"FILTERBY":
         raise SYNTAX
     wanted = args[4]
@@ -284,11 +294,11 @@ def list_(session: Session, args: list[bytes]) -> bytes:
             found: list[CommandSpec] = []
         case b"ACLCAT":
             category = wanted.decode("latin-1").lower()
-            found = [spec for spec in walk(declared()) if category in spec.categories]
+            found = [spec for spec in walk(_callable(session)) if category in spec.categories]
         case b"PATTERN":
             found = [
                 spec
-                for spec in walk(declared())
+                for spec in walk(_callable(session))
                 if glob_match(wanted, spec.full_name.encode(), ignore_case=True)
             ]
         case _:
@@ -300,9 +310,11 @@ def list_(session: Session, args: list[bytes]) -> bytes:
 # -------------------------------------------------------------------------------
 
 
-def _keys_of(request: list[bytes]) -> tuple[CommandSpec, list[tuple[int, KeySpec]]]:
+def _keys_of(
+    session: Session, request: list[bytes]
+) -> tuple[CommandSpec, list[tuple[int, KeySpec]]]:
     """The command of a request and where its keys stand, or the reason why there are none."""
-    spec = declared().get(request[0].decode("latin-1").upper())
+    spec = _maybe_spec(session, request[0])
     if spec is not None and spec.subcommands and len(request) > 1:
         spec = spec.subcommands.get(request[1].decode("latin-1").upper())
     if spec is None:
@@ -333,7 +345,7 @@ def _keys_of(request: list[bytes]) -> tuple[CommandSpec, list[tuple[int, KeySpec
 def get_keys(session: Session, args: list[bytes]) -> bytes:
     """Picks the keys out of a whole command line."""
     request = args[2:]
-    _, found = _keys_of(request)
+    _, found = _keys_of(session, request)
     return bulk_array([request[position] for position, _ in found])
 
 
@@ -362,7 +374,7 @@ def _effective_flags(spec: CommandSpec, request: list[bytes], keys: KeySpec) -> 
 def get_keys_and_flags(session: Session, args: list[bytes]) -> bytes:
     """Picks the keys out of a whole command line and tells what is done to each."""
     request = args[2:]
-    spec, found = _keys_of(request)
+    spec, found = _keys_of(session, request)
     return array(
         [
             array(

@@ -18,6 +18,7 @@ from ..errors import (
 )
 from ..keyspace import Database
 from ..registry import command
+from ..resp.bulks import bulk_row
 from ..resp.encoder import (
     EMPTY_ARRAY,
     OK,
@@ -334,7 +335,7 @@ def lrange(session: Session, args: list[bytes]) -> bytes:
     if value is None:
         return EMPTY_ARRAY
     start, stop = _bounds(first, last, len(value))
-    return bulk_array(value.range(start, stop))
+    return bulk_row(value.range(start, stop))
 
 
 @command(

@@ -1,7 +1,8 @@
-"""Long rows of bulk strings, as HGETALL and ZRANGE send them: 60 ns each where hiredis takes 95.
+"""Long rows of bulk strings, as LRANGE, HGETALL and ZRANGE send them; hiredis takes 95 ns each.
 
-What announces a string is looked up together with the line break that ends what is before it, so
-that a row is one join over two strings an element.
+Strings that are all equally long have the same bytes between them: such a row is one join, 30 ns an
+element. Otherwise what announces a string is looked up together with the line break that ends what
+is before it, so that a row is one join over two strings an element: 60 ns.
 """
 
 from typing import Final
@@ -23,6 +24,11 @@ def bulk_row(texts: list[bytes]) -> bytes:
 
 def opened_row(opening: bytes, texts: list[bytes]) -> bytes:
     """The line `opening`, given without its end, and then bulk strings."""
+    if texts and len(texts[0]) == len(texts[len(texts) // 2]) == len(texts[-1]):
+        lengths = {*map(len, texts)}
+        if len(lengths) == 1:
+            between = b"\r\n$%d\r\n" % lengths.pop()
+            return b"".join((opening, between, between.join(texts), CRLF))
     parts = [opening] * (2 * len(texts) + 2)
     try:
         parts[1:-1:2] = map(_between, map(len, texts))

@@ -99,7 +99,7 @@ class DataPlane:
                 if now >= slice_ends:
                     await trio.lowlevel.checkpoint()
                     slice_ends = perf_counter() + SLICE_S
-                events = poll(0) or poll(LINGER_S)
+                events = poll(LINGER_S)
 
     def serve(self, events: list[tuple[int, int]]) -> None:
         """One pass over ready sockets."""
@@ -117,9 +117,7 @@ class DataPlane:
                 if accept is not None:
                     accept()
                 continue
-            if mask & WRITABLE and not self._write_rest(connection):
-                continue
-            if not mask & (READABLE | BROKEN):
+            if mask != READABLE and not self._may_read(connection, mask):
                 continue
             try:
                 data = connection.receive(connection.chunk_bytes)
@@ -158,6 +156,12 @@ class DataPlane:
         machine.traffic.writes += writes
         if machine.awake:
             self.flush_awake()
+
+    def _may_read(self, connection: Connection, mask: int) -> bool:
+        """Write first, if there is room; whether there may be something to read, too."""
+        if mask & WRITABLE and not self._write_rest(connection):
+            return False
+        return bool(mask & (READABLE | BROKEN))
 
     def flush_awake(self) -> None:
         """Send what sessions got outside their own requests, and let those go on that waited."""

@@ -46,7 +46,8 @@ def give(sim: Sim, sender: str, message: Message) -> None:
 
 
 def own_header(sim: Sim, **fields: object) -> Ping:
-    return Ping(attrs.evolve(sim.core._turn(sim.world.now).header(), **fields))  # type: ignore[arg-type]
+    header = sim.core._turn(sim.world.now).header()
+    return Ping(attrs.evolve(header, **fields))  # type: ignore[arg-type]
 
 
 # Each function says whether the harm was done, with the bug or (None) without it.

@@ -5,9 +5,14 @@ import random
 import pytest
 
 from clustrio.gossip.commands import (
+    AddSlots,
     BumpEpoch,
+    ClaimKeySlots,
+    DelSlots,
+    Done,
     Failover,
     MeetNode,
+    Request,
     SetSlotImporting,
     SetSlotMigrating,
     SetSlotNode,
@@ -39,6 +44,29 @@ def owners(world: World) -> set[tuple[tuple[str, int], ...]]:
         tuple(sorted((o.node_id, o.mask) for o in sim.core.state.owners.values()))
         for sim in world.live()
     }
+
+
+@pytest.mark.parametrize(
+    "request_to_own",
+    [AddSlots((0,)), ClaimKeySlots(), SetSlotNode(1, id_of("C"))],
+    ids=lambda request: type(request).__name__,
+)
+def test_p31_a_slot_that_becomes_ours_is_on_disk_before_we_claim_it(
+    request_to_own: Request,
+) -> None:
+    """Else a primary that forgot an import's end keeps the slot from its own successor."""
+    sim = World().cluster(3).sims["C"]
+    sim.must(BumpEpoch())  # so that no epoch has to be taken, and written, for the slot
+    sim.must(DelSlots((0,)))
+    sim.keys = {0: 1}
+    sim.must(SetSlotImporting(1, id_of("A")))
+    before = sim.myself.mask, sim.myself.config_epoch
+    answer, outputs = sim.core.command(request_to_own, sim.world.now)
+    assert isinstance(answer, Done)
+    assert (sim.myself.mask != before[0], sim.myself.config_epoch) == (True, before[1])
+    assert outputs.must_sync
+    assert outputs.save is not None
+    assert mask_of(outputs.save.myself.slots) == sim.myself.mask
 
 
 def test_p50_an_unassigned_slot_goes_to_whoever_claims_it() -> None:

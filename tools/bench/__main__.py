@@ -59,7 +59,12 @@ def _name(command: tuple[str, ...]) -> str:
 def _compare_load(
     commands: Sequence[tuple[str, ...]], options: argparse.Namespace, processor: int | None
 ) -> list[Comparison]:
-    chosen = [each for each in WORKLOADS if options.only.lower() in each.name.lower()]
+    is_brief = options.quick and not options.only
+    chosen = [
+        each
+        for each in WORKLOADS
+        if options.only.lower() in each.name.lower() and (each.is_basic or not is_brief)
+    ]
     if not chosen:
         return []
     scale = _QUICK_SCALE if options.quick else 1.0

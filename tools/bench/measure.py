@@ -13,7 +13,7 @@ from statistics import median
 from typing import Final
 
 from .processes import ServerError, ServerProcess
-from .workloads import KEY_COUNT, VALUE_BYTES, Metric, Workload
+from .workloads import KEY_COUNT, VALUE_BYTES, Fill, Metric, Workload
 
 Figures = dict[Metric, float]
 _OK: Final = b"+OK\r\n"
@@ -69,7 +69,9 @@ def run_workload(server: ServerProcess, workload: Workload, scale: float) -> Fig
         connection.recv(64)
     for command in workload.prepare:
         _generate(server, command, clients=50, pipeline=64, requests=2 * KEY_COUNT)
-    requests = max(1000, int(workload.requests * scale))
+    for fill in workload.fills:
+        _fill(server, fill)
+    requests = max(min(1000, workload.requests), int(workload.requests * scale))
     before_s = server.cpu_seconds()
     row = _generate(server, workload.command, workload.clients, workload.pipeline, requests)
     return {
@@ -78,6 +80,19 @@ def run_workload(server: ServerProcess, workload: Workload, scale: float) -> Fig
         "p50_ms": float(row["p50_latency_ms"]),
         "p99_ms": float(row["p99_latency_ms"]),
     }
+
+
+def _fill(server: ServerProcess, fill: Fill) -> None:
+    with server.connect(timeout_s=60.0) as connection:
+        for start in range(0, fill.count, _FILL_BATCH):
+            numbers = range(start, min(start + _FILL_BATCH, fill.count))
+            words = [*fill.command, *[word.format(n) for n in numbers for word in fill.element]]
+            texts = [word.encode() for word in words]
+            bulks = b"".join(b"$%d\r\n%b\r\n" % (len(text), text) for text in texts)
+            connection.sendall(b"*%d\r\n%b" % (len(texts), bulks))
+            reply = connection.recv(64)
+            if not reply.startswith(b":"):
+                raise ServerError(f"{server.name} refused {fill.command[0]}: {reply!r}")
 
 
 def measure_memory(command: Sequence[str], key_count: int) -> Figures:

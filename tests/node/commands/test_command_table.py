@@ -7,17 +7,18 @@ to `DIFFERENT` what is declared as later versions have it.
 from collections.abc import Iterator
 from typing import Final
 
+import attrs
 import pytest
 
 from clustrio.node.argument_syntax import parse_arguments
 from clustrio.node.commands.command_table import describe
-from clustrio.node.registry import CommandSpec, declared, walk
+from clustrio.node.registry import Command, CommandSpec, declared, parse_flags, walk
 from clustrio.node.resp.encoder import RESP3
-from clustrio.slots.keyspec import BeginIndex
+from clustrio.slots.keyspec import BeginIndex, KeySpec, keynum, one_key
 
 from ...support.raw import RawClient, Reply
 from ...support.servers import client_of, start_redis
-from ..harness import Plain, decode_replies
+from ..harness import Failure, MemoryNode, Plain, Several, decode_replies
 
 #: Commands that no 7.0 server knows.
 NEWER: Final = frozenset(
@@ -91,6 +92,93 @@ def test_declared_as_on_a_real_server(redis: RawClient, name: str) -> None:
     differing = {field for field in expected if actual[field] != expected[field]}
     unexpected = differing - DIFFERENT.get(name, frozenset())
     assert not unexpected, {field: (actual[field], expected[field]) for field in unexpected}
+
+
+RESP_TYPES: Final = {
+    bytes: b"$",
+    str: b"+",
+    int: b":",
+    list: b"*",
+    Several: b"~",
+    dict: b"%",
+}
+
+
+@pytest.mark.redis_server
+@pytest.mark.parametrize("name", ["get", "ping", "config", "config|get", "sort", "multi"])
+def test_fields_have_the_types_of_a_real_server(redis: RawClient, name: str) -> None:
+    theirs = redis.call("COMMAND", "INFO", name).items[0]
+    ours = decode_replies(describe(RESP3, SPECS[name]))[0]
+    assert [RESP_TYPES[type(field)] for field in ours] == [field.kind for field in theirs.items]
+    for our_field, field in zip(ours, theirs.items, strict=True):
+        if isinstance(our_field, list):
+            found = {RESP_TYPES[type(item)] for item in our_field}
+            assert found == {item.kind for item in field.items}
+
+
+GETKEYS: Final = [
+    "SORT a",
+    "SORT a BY x STORE b",
+    "SORT a STORE b STORE c",
+    "SORT a LIMIT STORE 1 STORE d",
+    "SORT a BY STORE STORE d",
+    "SORT a GET STORE",
+    "ZUNIONSTORE d x a",
+    "ZUNION 2 a",
+    "ZUNION 1 a",
+    "LMPOP 0 a LEFT",
+    "XREAD STREAMS a 0",
+    "XADD k",
+    "PING x",
+    "CONFIG GET a",
+    "NOPE a",
+]
+
+
+@pytest.mark.redis_server
+@pytest.mark.parametrize("line", GETKEYS)
+def test_keys_of_a_line_as_on_a_real_server(redis: RawClient, line: str) -> None:
+    theirs = redis.call("COMMAND", "GETKEYS", *line.split())
+    ours = MemoryNode().call("COMMAND", "GETKEYS", *line.split())
+    if isinstance(ours, Failure):
+        assert theirs.kind == b"-"
+        assert ours.encode() == theirs.value
+    else:
+        assert ours == [item.value for item in theirs.items]
+
+
+def test_the_store_of_sort_is_routed_too() -> None:
+    keys_of = MemoryNode().machine.gate.commands[b"SORT"].keys_of
+    assert keys_of is not None
+    assert keys_of([b"SORT", b"a", b"BY", b"STORE", b"store", b"d"]) == [b"a", b"d"]
+
+
+def with_command(keys: tuple[KeySpec, ...], flags: str = "") -> MemoryNode:
+    """A node with a command TAKES of which only its keys matter."""
+    node = MemoryNode()
+    gate = node.machine.gate
+    base = gate.names[b"PING"].spec
+    spec = attrs.evolve(base, name="TAKES", keys=keys, flags=parse_flags(flags))
+    gate.names[b"TAKES"] = Command(spec)
+    return node
+
+
+def test_keys_that_cannot_be_told_are_none_if_there_need_not_be_any() -> None:
+    keys = (keynum(2, "RO", "ACCESS"),)
+    request = ("COMMAND", "GETKEYS", "TAKES", "x", "a")
+    assert with_command(keys, "no_mandatory_keys").call(*request) == []
+    assert with_command(keys).call(*request) == Failure(
+        "ERR Invalid arguments specified for command"
+    )
+
+
+def test_words_that_only_look_like_keys_are_none() -> None:
+    node = with_command((one_key(1, "NOT_KEY"),))
+    assert node.call("COMMAND", "GETKEYS", "TAKES", "a") == Failure(
+        "ERR The command has no key arguments"
+    )
+    node = with_command((one_key(1, "NOT_KEY"), one_key(2, "RO", "ACCESS")))
+    assert node.call("COMMAND", "GETKEYS", "TAKES", "a", "b") == [b"b"]
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

@@ -181,3 +181,25 @@ def test_a_server_without_a_file_has_none(tmp_path: Path) -> None:
     server.plane.close_all()
     for listener in server.listeners:
         listener.close()
+
+
+async def test_protection_and_password_hold_for_new_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every client seems to come from elsewhere.
+    monkeypatch.setattr("clustrio.node.runtime.server.is_loopback", lambda client: False)
+    async with running(tmp_path, "protected-mode no"), await connect(tmp_path) as early:
+        assert await config_set(early, "protected-mode", "yes") == b"+OK\r\n"
+        async with await connect(tmp_path) as denied:
+            assert (await ask(denied, b"", 7)).startswith(b"-DENIED")
+        # Who is in stays in, and may open the door.
+        assert await ask(early, b"PING\r\n", 7) == b"+PONG\r\n"
+        assert await config_set(early, "requirepass", "pw") == b"+OK\r\n"
+        async with await connect(tmp_path) as late:
+            refusal = b"-NOAUTH Authentication required.\r\n"
+            assert await ask(late, b"PING\r\n", len(refusal)) == refusal
+            assert await ask(late, b"AUTH pw\r\n", 5) == b"+OK\r\n"
+        assert await ask(early, b"PING\r\n", 7) == b"+PONG\r\n"
+        assert await config_set(early, "requirepass", "", "protected-mode", "no") == b"+OK\r\n"
+        async with await connect(tmp_path) as late:
+            assert await ask(late, b"PING\r\n", 7) == b"+PONG\r\n"

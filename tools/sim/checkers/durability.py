@@ -1,9 +1,10 @@
-"""P31: no packet shows an epoch or a vote that is not on disk."""
+"""P31: no packet shows an epoch, a vote or a slot of its sender that is not on disk."""
 
 from typing import TYPE_CHECKING, ClassVar
 
 from ....gossip.messages import FailoverAuthAck
 from ....gossip.outputs import Outputs
+from ....gossip.state import mask_of
 from .base import Checker
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class Durability(Checker):
     def on_outputs(self, process: "Process", outputs: Outputs) -> None:
         """The file has been written as far as the core asked for it."""
         durable, seen = process.disk.durable, None
+        shown_slots: bytes | None = None
         for send in outputs.send:
             header = send.message.header
             if header is None:
@@ -28,6 +30,10 @@ class Durability(Checker):
                     f"{durable.current_epoch} is on disk"
                 )
             seen = header.current_epoch
+            if header.slots is not shown_slots and process.myself.is_primary:
+                shown_slots = header.slots
+                if mask_of(shown_slots) & ~mask_of(durable.myself.slots):
+                    self.fail(f"{process.name} shows slots that are not its own on disk")
             if isinstance(send.message, FailoverAuthAck):
                 voted = durable.last_vote_epoch
                 if voted < header.current_epoch:
