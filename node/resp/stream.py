@@ -195,6 +195,12 @@ class RequestStream:
             # Perhaps a longer bulk string is announced than is allowed: look exactly.
             return self._again(requests, None)
         rest = self._partial_bytes + len(received) - taken_bytes
+        if requests and rest == 0:
+            # All is read, though the last request was not ended by a proper line end.
+            self._ready = True
+            self._certain = True
+            self._partial_bytes = self.pending_bytes = 0
+            return requests
         if 0 < rest <= len(received) and received[-rest] != _STAR:
             # What begins here is no array: an inline request, however it may look.
             self._use_exact(received[-rest:])

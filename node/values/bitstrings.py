@@ -214,6 +214,11 @@ def set_field(value: bytearray, offset: int, field: FieldType, number: int) -> N
     value[first : last + 1] = chunk.to_bytes(last - first + 1, "big")
 
 
+def _is_beyond_64_bits(number: int, field: FieldType) -> bool:
+    """Whether the distance from a number up to the field's maximum wraps around in C."""
+    return field.bits != 64 and field.maximum - number >= 1 << 63
+
+
 def run_field_operations(
     value: bytearray, operations: Sequence[FieldOperation]
 ) -> tuple[list[int | None], int]:
@@ -236,6 +241,8 @@ def run_field_operations(
             wanted += old
         elif not field.is_signed:
             wanted %= 1 << 64  # A negative number is a very large one: it saturates upwards.
+        elif operation.overflow is Overflow.SATURATE and _is_beyond_64_bits(wanted, field):
+            wanted = field.maximum + 1  # So Redis saturates upwards, too.
         new = _fit(wanted, field, operation.overflow)
         if new is None:
             replies.append(None)
