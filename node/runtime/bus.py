@@ -27,6 +27,7 @@ from ...gossip.outputs import Connect, LinkOrder, Send
 from ...gossip.wire import decode_untrusted, encode
 from ..cluster import Cluster
 from ..machine import Machine
+from .listeners import plain_ip
 from .log import RedisLog
 from .nodes_file import NodesFile
 
@@ -166,8 +167,8 @@ class Bus:
     async def _run_inbound(self, link: BusLink, stream: trio.SocketStream) -> None:
         async with stream:
             try:
-                peer_ip = _plain_ip(stream.socket.getpeername()[0])
-                local_ip = _plain_ip(stream.socket.getsockname()[0])
+                peer_ip = plain_ip(stream.socket.getpeername()[0])
+                local_ip = plain_ip(stream.socket.getsockname()[0])
             except OSError:
                 # Gone before we looked at it.
                 self._links.pop(link.link_id, None)
@@ -189,7 +190,7 @@ class Bus:
             else:
                 was_up = True
                 async with stream:
-                    local_ip = _plain_ip(stream.socket.getsockname()[0])
+                    local_ip = plain_ip(stream.socket.getsockname()[0])
                     self._tell(LinkEstablished(link.link_id, local_ip))
                     await self._serve(link, stream)
         self._on_end(link, was_up)
@@ -284,8 +285,3 @@ class Bus:
             max_bulk_bytes=self._machine.config.proto_max_bulk_len,
             is_stranger=self._is_stranger(link),
         )
-
-
-def _plain_ip(address: str) -> str:
-    """An IPv4 address that came in through an IPv6 socket, as people write it."""
-    return address.removeprefix("::ffff:")

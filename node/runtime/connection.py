@@ -5,6 +5,7 @@ from collections import deque
 from typing import Final
 
 from ..machine import Machine
+from .listeners import plain_ip
 
 _CHUNK_START_BYTES: Final = 16 * 1024
 _CHUNK_MAX_BYTES: Final = 256 * 1024
@@ -75,6 +76,6 @@ def _address(client: socket.socket, *, remote: bool) -> str:
     if client.family == socket.AF_INET:
         return f"{name[0]}:{name[1]}"
     if client.family == socket.AF_INET6:
-        host = name[0].removeprefix("::ffff:")
+        host = plain_ip(name[0])
         return f"{host}:{name[1]}" if "." in host else f"[{host}]:{name[1]}"
     return f"{client.getsockname() or ''}:0"

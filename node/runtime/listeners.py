@@ -108,6 +108,11 @@ def tune_client(client: socket.socket, keepalive_s: int) -> None:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
+def plain_ip(address: str) -> str:
+    """An IPv4 address that came in through an IPv6 socket, as people write it."""
+    return address.removeprefix("::ffff:")
+
+
 def is_loopback(client: socket.socket) -> bool:
     """Whether a peer sits on this machine."""
     if client.family == socket.AF_UNIX:
@@ -117,4 +122,4 @@ def is_loopback(client: socket.socket) -> bool:
     except OSError:
         # Gone already: whatever is decided does not matter.
         return False
-    return host.removeprefix("::ffff:").startswith("127.") or host == "::1"
+    return plain_ip(host).startswith("127.") or host == "::1"
