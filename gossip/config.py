@@ -34,6 +34,8 @@ class Bugs:
     """20: a replica of a replica stays one."""
     trust_late_packets: bool = False
     """21: a packet from before a failover changes the topology when it comes after it."""
+    trust_stale_links: bool = False
+    """What waited in a cut link for longer than the timeout is believed as if it were new."""
     two_manual_failovers: bool = False
     """23: a second MFSTART replaces the first, and both replicas see a paused primary."""
     wait_for_gossip_quorum: bool = False

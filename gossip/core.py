@@ -202,6 +202,9 @@ def _on_message(turn: Turn, event: MessageReceived) -> None:
     if link is None:
         turn.tell(MessageDropped(claimed, DropReason.UNKNOWN_LINK))
         return
+    if links.is_stale(turn, link):
+        turn.tell(MessageDropped(claimed, DropReason.STALE_LINK))
+        return
     turn.state.count(turn.state.received_counts, message_type(message))
     if message_type(message) in turn.state.dropped_types:
         turn.tell(MessageDropped(claimed, DropReason.FILTERED))

@@ -50,6 +50,11 @@ MAX_FORCED_PINGS_PER_SECOND: Final = 25
 FASTEST_INTERVAL_MS: Final = 1_000
 CLOCK_TOLERANCE_MS: Final = 500
 
+_UNUSUAL: Final = (
+    NodeFlag.PFAIL | NodeFlag.FAIL | NodeFlag.HANDSHAKE | NodeFlag.NOADDR | NodeFlag.MYSELF
+)
+"""Flags of which at least one makes an entry worth a second look; most of them tell no news."""
+
 
 def ping_interval_ms(turn: Turn) -> int:
     """The longest time without a ping to a peer.
@@ -67,18 +72,22 @@ def ping_interval_ms(turn: Turn) -> int:
 def on_tick(turn: Turn) -> None:
     """Keeps the links and the pings going."""
     state, now = turn.state, turn.now
-    for node in list(state.others()):
-        if not expire_handshake(turn, node):
-            maybe_connect(turn, node)
+    for node in list(state.nodes.values()):
+        # Most nodes have their link: in a big cluster this loop is what a tick costs.
+        if not (node.is_linked or node is state.myself) or node.in_handshake:
+            if not expire_handshake(turn, node):
+                maybe_connect(turn, node)
     if state.ticks % RANDOM_PING_TICKS == 0:
         _ping_a_random_node(turn)
     interval_ms = ping_interval_ms(turn)
-    for node in state.members():
-        _remake_if_silent(turn, node)
-        if node.is_linked and node.ping_sent_at is None:
+    overdue_at = now - interval_ms
+    for node in state.nodes.values():
+        if node.ping_sent_at is None:
             last = node.pong_received_at
-            if last is None or now - last >= interval_ms:
+            if (last is None or last <= overdue_at) and node.is_linked and not node.in_handshake:
                 send_ping(turn, node)
+        elif not node.in_handshake:
+            _remake_if_silent(turn, node)
 
 
 def _ping_a_random_node(turn: Turn) -> None:
@@ -139,8 +148,13 @@ def _learn(turn: Turn, sender: Node, message: Heartbeat) -> None:
     else:
         sender.flags &= ~NodeFlag.EXTENSIONS_SUPPORTED
     _learn_topology(turn, sender, header)
+    nodes = turn.state.nodes
     for entry in message.gossip:
-        _learn_entry(turn, sender, entry)
+        node = nodes.get(entry.node_id)
+        if node is None or node.reports or (node.flags | entry.flags) & _UNUSUAL:
+            _learn_entry(turn, sender, entry)
+        elif node.ping_sent_at is None:
+            _learn_pong(turn, node, entry)
     _learn_extensions(turn, sender, message)
     # It may have become known by now who our primary's primary is.
     leave_sub_replication(turn)
@@ -199,11 +213,17 @@ def _learn_entry(turn: Turn, sender: Node, entry: GossipEntry) -> None:
     failure.on_report(turn, node, sender, is_failing=is_failing)
     if is_failing:
         return
-    if node.ping_sent_at is None and entry.pong_received_s and not failure.is_reported(turn, node):
-        pong_at = entry.pong_received_s * 1000 - state.wall_offset_ms
+    if node.ping_sent_at is None and not failure.is_reported(turn, node):
+        _learn_pong(turn, node, entry)
+    _learn_address(turn, node, entry)
+
+
+def _learn_pong(turn: Turn, node: Node, entry: GossipEntry) -> None:
+    """Who has answered somebody else lately need not be pinged by us now."""
+    if entry.pong_received_s:
+        pong_at = entry.pong_received_s * 1000 - turn.state.wall_offset_ms
         if (node.pong_received_at or 0) < pong_at <= turn.now + CLOCK_TOLERANCE_MS:
             node.pong_received_at = min(pong_at, turn.now)
-    _learn_address(turn, node, entry)
 
 
 def _learn_address(turn: Turn, node: Node, entry: GossipEntry) -> None:

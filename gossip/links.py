@@ -3,7 +3,8 @@
 Owns the reactions to what the runtime says about connections. Rules: one outbound link a member,
 over which we ping it; whoever answers there must have the member's id; a link that is closed owes
 an answer from that moment, so a node that cannot be reached is suspected on time whatever the
-reason; attempts back off to about two a timeout, and begin at once when the peer shows life.
+reason; attempts back off to about two a timeout, and begin at once when the peer shows life; an inbound
+link that was silent for longer than the timeout is not listened to any more.
 """
 
 from typing import Final
@@ -72,10 +73,26 @@ def on_closed(turn: Turn, event: LinkClosed) -> None:
 def on_data(turn: Turn, event: DataSeen) -> None:
     """Any byte is a sign of life."""
     link = turn.state.links.get(event.link_id)
-    if link is not None:
+    if link is not None and not is_stale(turn, link):
         link.data_at = turn.now
         if link.node is not None:
             note_life(turn, link.node)
+
+
+def is_stale(turn: Turn, link: Link) -> bool:
+    """Whether something comes over an inbound link that was silent for longer than the timeout.
+
+    A peer pings at least twice a timeout, so that the link was cut, or we stood still; what comes
+    now has waited in it, and would teach old views as news: reports of failures above all, of which
+    a few make a quorum. The link is closed, and its peer connects anew and says how things are.
+    """
+    if not link.is_inbound or turn.config.bugs.trust_stale_links:
+        return False
+    heard_at = link.created_at if link.data_at is None else link.data_at
+    if turn.now - heard_at <= turn.config.node_timeout_ms:
+        return False
+    turn.close_link(link, LinkLoss.STALE)
+    return True
 
 
 def note_life(turn: Turn, node: Node) -> None:

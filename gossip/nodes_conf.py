@@ -76,7 +76,7 @@ class StoredNode:
     """"" if it is not known."""
     port: int
     cport: int
-    flags: NodeFlag
+    flags: int
     replica_of: NodeId | None = None
     ping_sent_ms: int = 0
     pong_received_ms: int = 0
@@ -170,7 +170,7 @@ def encode_nodes_conf(
     return ("\n".join(lines) + "\n").encode("ascii")
 
 
-def flags_text(flags: NodeFlag) -> str:
+def flags_text(flags: int) -> str:
     """The flags as nodes.conf and CLUSTER NODES spell them."""
     return ",".join(word for flag, word in _FLAG_WORDS if flags & flag) or "noflags"
 
@@ -370,7 +370,7 @@ class _Reading:
         # Before Redis 4 the bus port was not written, as it could be no other.
         return ip, port, min(port + limits.BUS_PORT_OFFSET, limits.MAX_PORT)
 
-    def _flags(self, text: str) -> NodeFlag:
+    def _flags(self, text: str) -> int:
         flags = NodeFlag.NONE
         for word in text.lower().split(","):
             flag = _FLAG_OF_WORD.get(word)

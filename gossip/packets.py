@@ -35,7 +35,7 @@ def _is_worth_telling(turn: Turn, node: Node) -> bool:
     return node.is_linked or node.mask != 0
 
 
-def flags_for(turn: Turn, receiver: Node | None) -> MessageFlag:
+def flags_for(turn: Turn, receiver: Node | None) -> int:
     """The marks of a heartbeat."""
     flags = MessageFlag.EXT_DATA
     manual = turn.state.manual

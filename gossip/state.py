@@ -24,17 +24,6 @@ LinkId = int
 ALL_SLOTS: Final = (1 << SLOT_COUNT) - 1
 FAILING: Final = NodeFlag.PFAIL | NodeFlag.FAIL
 
-# The `&` of an IntFlag makes an object and is twenty times slower than that of the int it is, and
-# these questions are asked some hundred times a step.
-_both = int.__and__
-_PRIMARY: Final = int(NodeFlag.PRIMARY)
-_REPLICA: Final = int(NodeFlag.REPLICA)
-_PFAIL: Final = int(NodeFlag.PFAIL)
-_FAIL: Final = int(NodeFlag.FAIL)
-_FAILING: Final = int(FAILING)
-_HANDSHAKE: Final = int(NodeFlag.HANDSHAKE)
-_NOADDR: Final = int(NodeFlag.NOADDR)
-
 
 def mask_of(slots: bytes) -> int:
     """The number for a bitmap of the wire."""
@@ -80,7 +69,7 @@ class Node:
     """One member of the cluster, or somebody in handshake, as we see it."""
 
     node_id: NodeId
-    flags: NodeFlag
+    flags: int
     created_at: int
     ip: str = ""
     port: int = 0
@@ -119,37 +108,37 @@ class Node:
     @property
     def is_primary(self) -> bool:
         """Whether it says it is one; a node in handshake is neither primary nor replica."""
-        return _both(self.flags, _PRIMARY) != 0
+        return self.flags & NodeFlag.PRIMARY != 0
 
     @property
     def is_replica(self) -> bool:
         """Whether it says it is one."""
-        return _both(self.flags, _REPLICA) != 0
+        return self.flags & NodeFlag.REPLICA != 0
 
     @property
     def is_failed(self) -> bool:
         """Whether a majority found it failing."""
-        return _both(self.flags, _FAIL) != 0
+        return self.flags & NodeFlag.FAIL != 0
 
     @property
     def is_suspected(self) -> bool:
         """Whether we alone find it failing."""
-        return _both(self.flags, _PFAIL) != 0
+        return self.flags & NodeFlag.PFAIL != 0
 
     @property
     def is_failing(self) -> bool:
         """PFAIL or FAIL."""
-        return _both(self.flags, _FAILING) != 0
+        return self.flags & FAILING != 0
 
     @property
     def in_handshake(self) -> bool:
         """Whether its id is a stand-in."""
-        return _both(self.flags, _HANDSHAKE) != 0
+        return self.flags & NodeFlag.HANDSHAKE != 0
 
     @property
     def has_address(self) -> bool:
         """Whether it can be connected to."""
-        return not _both(self.flags, _NOADDR) and self.ip != "" and self.cport > 0
+        return not self.flags & NodeFlag.NOADDR and self.ip != "" and self.cport > 0
 
     @property
     def is_linked(self) -> bool:
@@ -339,18 +328,18 @@ class ClusterState:
                 _require(self.nodes.get(link.node.node_id) is link.node, "links lead to nodes")
 
     def _maybe_broken_rule(self, node_id: NodeId, node: Node) -> str | None:
-        flags, mask = int(node.flags), node.mask
+        flags, mask = node.flags, node.mask
         if node.node_id != node_id:
             return "a node is filed under its id"
         if (mask != 0) != (node_id in self.owners):
             return "owners are those with slots"
-        if mask and not flags & _PRIMARY:
+        if mask and not flags & NodeFlag.PRIMARY:
             return "only primaries own slots"
-        if not flags & _HANDSHAKE and bool(flags & _PRIMARY) == bool(flags & _REPLICA):
+        if not flags & NodeFlag.HANDSHAKE and bool(flags & NodeFlag.PRIMARY) == bool(flags & NodeFlag.REPLICA):
             return "one role each"
-        if flags & _FAILING == _FAILING:
+        if flags & FAILING == FAILING:
             return "FAIL replaces PFAIL"
-        if node.replica_of is not None and not flags & (_REPLICA | _HANDSHAKE):
+        if node.replica_of is not None and not flags & (NodeFlag.REPLICA | NodeFlag.HANDSHAKE):
             return "only replicas have a primary"
         if node.config_epoch > self.current_epoch:
             return "no config epoch beyond the current"

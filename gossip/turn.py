@@ -128,7 +128,7 @@ class Turn:
         for node in self.state.members():
             self.send_to(node, message)
 
-    def header(self, message_flags: MessageFlag = MessageFlag.NONE) -> Header:
+    def header(self, message_flags: int = MessageFlag.NONE) -> Header:
         """How we see ourselves; a replica shows its primary's slots and epoch."""
         state, config, myself = self.state, self.config, self.state.myself
         shown = state.shard_primary(myself) or myself

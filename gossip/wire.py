@@ -38,7 +38,6 @@ from .messages import (
     MessageFlag,
     MessageType,
     MfStart,
-    NodeFlag,
     Ping,
     Pong,
     Publish,
@@ -128,8 +127,6 @@ _MODULE: Final = _layout(
     ("type", "B", 12),
 )
 
-_NODE_FLAGS: Final = tuple(NodeFlag(value) for value in range(2 * NodeFlag.EXTENSIONS_SUPPORTED))
-"""Made in advance, since to make one costs more than to decode the rest of a gossip entry."""
 
 
 # ---- encoding -----------------------------------------------------------------------------------
@@ -298,11 +295,11 @@ def _decode_header(frame: bytes) -> tuple[Header, int, int]:
         offset,
         port,
         cport,
-        _node_flags(flags),
+        flags,
         _ip_untrusted(ip),
         pport,
         state == 0,
-        MessageFlag(message_flags),
+        message_flags,
         # Replicas of nobody and fresh nodes all share the one empty bitmap.
         NO_SLOTS if slots == NO_SLOTS else slots,
         None if replica_of == _NO_NODE else node_id_untrusted(replica_of),
@@ -330,7 +327,7 @@ def _decode_heartbeat(
             _ip_untrusted(ip),
             port,
             cport,
-            _node_flags(flags),
+            flags,
             pport,
         )
         for node_id, ping_sent_s, pong_received_s, ip, port, cport, flags, pport in (
@@ -416,10 +413,6 @@ def _ignored_module(header: Header | None, frame: bytes, start: int) -> Ignored:
 def _require_body(frame: bytes, body_bytes: int) -> None:
     if len(frame) != limits.HEADER_BYTES + body_bytes:
         raise BadPacket(Reason.BODY_LENGTH_WRONG)
-
-
-def _node_flags(value: int) -> NodeFlag:
-    return _NODE_FLAGS[value] if value < len(_NODE_FLAGS) else NodeFlag(value)
 
 
 def _ip_untrusted(raw: bytes) -> str:

@@ -245,7 +245,7 @@ class Story:
             case "module":
                 return messages.Ignored(head, 9, b"")
             case "gossip":
-                flags = NodeFlag[options.get("flags", "PRIMARY")]
+                flags: int = getattr(NodeFlag, options.get("flags", "PRIMARY"))
                 entry = messages.GossipEntry(subject, 0, 0, "10.0.0.99", 6379, 16_379, flags)
                 return messages.Ping(head, (entry,))
             case "forgotten":

@@ -19,6 +19,7 @@ from clustrio.gossip.inputs import MessageReceived
 from clustrio.gossip.messages import (
     FailoverAuthAck,
     FailoverAuthRequest,
+    GossipEntry,
     Message,
     MessageFlag,
     NodeFlag,
@@ -159,6 +160,19 @@ def trust_late_packets(bug: str | None) -> bool:
     return sim.sees("A").is_primary
 
 
+def trust_stale_links(bug: str | None) -> bool:
+    """B called A failing long ago; C hears it only now, when A lives."""
+    world = formed(bug)
+    sim = world.sims["C"]
+    link = sim.sees("B").inbound
+    assert link is not None
+    old_view = GossipEntry(id_of("A"), 0, 0, "10.0.0.1", 6379, 16_379, NodeFlag.PFAIL)
+    world.cut_pair("B", "C")
+    world.run(2 * T)
+    sim.give(MessageReceived(link.link_id, Ping(own_header(world.sims["B"]).header, (old_view,))))
+    return id_of("B") in sim.sees("A").reports
+
+
 def two_manual_failovers(bug: str | None) -> bool:
     world = formed(bug, 3, 2)
     world.sims["D"].must(Failover())
@@ -274,6 +288,7 @@ HARMS: list[Callable[[str | None], bool]] = [
     no_update_on_refusal,
     keep_sub_replicas,
     trust_late_packets,
+    trust_stale_links,
     two_manual_failovers,
     wait_for_gossip_quorum,
     no_backoff,

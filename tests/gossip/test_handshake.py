@@ -66,7 +66,7 @@ def test_p70_gossip_of_strangers_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize("flags", [NodeFlag.NOADDR, NodeFlag.HANDSHAKE])
-def test_a_node_without_an_address_is_not_learned(flags: NodeFlag) -> None:
+def test_a_node_without_an_address_is_not_learned(flags: int) -> None:
     world = World().cluster(2)
     sim = world.sims["A"]
     entry = GossipEntry(id_of("x"), 0, 0, "10.0.0.9", 6379, 16_379, flags | NodeFlag.PRIMARY)

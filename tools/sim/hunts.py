@@ -63,6 +63,7 @@ HUNTS: Final[Mapping[str, Hunt]] = {
     "no_update_on_refusal": Hunt("refusals", 60),
     "keep_sub_replicas": Hunt("chains", 60),
     "trust_late_packets": Hunt("late", 20),
+    "trust_stale_links": Hunt("failure", 700),
     "two_manual_failovers": Hunt("manual", 20),
     "wait_for_gossip_quorum": Hunt("failure", 20),
     "no_backoff": Hunt("reconnects", 10),
