@@ -8,15 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clustrio.slots.hashing import SLOT_COUNT
-from clustrio.slots.migration import (
-    Form,
-    Setslot,
-    Target,
-    Transition,
-    carry_out,
-    decide_setslot,
-    slot_state,
-)
 from clustrio.slots.plan_fix import (
     Action,
     Case,
@@ -34,6 +25,16 @@ from clustrio.slots.plan_fix import (
 )
 from clustrio.slots.slotset import SlotSet
 from clustrio.slots.table import SlotTable
+
+from .setslot_model import (
+    Form,
+    Setslot,
+    Target,
+    Transition,
+    carry_out,
+    decide_setslot,
+    slot_state,
+)
 
 SLOT = 7
 REST = SlotSet.full() - SlotSet.of([SLOT])

@@ -1,4 +1,4 @@
-"""The live migration of one slot, seen from one end: what CLUSTER SETSLOT does, and refuses to do.
+"""A model of CLUSTER SETSLOT: what a node does and refuses, for tests of plans that move slots.
 
 Owns the transition table, the texts of the refusals (Redis' own, without the `ERR` before them) and
 their order. The node carries a transition out with `carry_out`, and the flags of `Transition` say
@@ -20,7 +20,7 @@ from typing import Final
 
 from attrs import frozen
 
-from .table import SlotTable
+from clustrio.slots.table import SlotTable
 
 
 class SlotState(Enum):
