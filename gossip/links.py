@@ -3,8 +3,8 @@
 Owns the reactions to what the runtime says about connections. Rules: one outbound link a member,
 over which we ping it; whoever answers there must have the member's id; a link that is closed owes
 an answer from that moment, so a node that cannot be reached is suspected on time whatever the
-reason; attempts back off to about two a timeout, and begin at once when the peer shows life; an inbound
-link that was silent for longer than the timeout is not listened to any more.
+reason; attempts back off to about two a timeout, and begin at once when the peer shows life; what a
+suspected node says over a link that was silent for the whole timeout is not listened to.
 """
 
 from typing import Final
@@ -80,16 +80,19 @@ def on_data(turn: Turn, event: DataSeen) -> None:
 
 
 def is_stale(turn: Turn, link: Link) -> bool:
-    """Whether something comes over an inbound link that was silent for longer than the timeout.
+    """Whether a node that we suspect is heard on a link that was silent for the whole timeout.
 
-    A peer pings at least twice a timeout, so that the link was cut, or we stood still; what comes
-    now has waited in it, and would teach old views as news: reports of failures above all, of which
-    a few make a quorum. The link is closed, and its peer connects anew and says how things are.
+    The link was cut, then: what comes now has waited in it, and would teach old views as news,
+    reports of failures above all, of which a few make a quorum. The link is closed, and its peer
+    connects anew and says how things are. (That a link is silent means nothing by itself: in a big
+    cluster gossip spares most direct pings.)
     """
-    if not link.is_inbound or turn.config.bugs.trust_stale_links:
+    node = link.node
+    if not link.is_inbound or node is None or not node.is_failing:
         return False
     heard_at = link.created_at if link.data_at is None else link.data_at
-    if turn.now - heard_at <= turn.config.node_timeout_ms:
+    is_fresh = turn.now - heard_at <= turn.config.node_timeout_ms
+    if is_fresh or turn.config.bugs.trust_stale_links:
         return False
     turn.close_link(link, LinkLoss.STALE)
     return True

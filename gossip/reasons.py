@@ -10,7 +10,7 @@ class DropReason(enum.Enum):
     """Why a message was not acted on."""
 
     UNKNOWN_LINK = "the link is closed already"
-    STALE_LINK = "nothing came over its link for longer than the timeout: it may be as old"
+    STALE_LINK = "its link was cut for longer than the timeout: it may be as old"
     FILTERED = "its type is dropped by order of DEBUG"
     UNKNOWN_SENDER = "its sender is no member"
     OWN_MESSAGE = "we sent it ourselves"
@@ -123,7 +123,7 @@ class LinkLoss(enum.Enum):
     """Why we closed a link."""
 
     SILENT = "no answer and no data for half the timeout"
-    STALE = "what comes over it waited for longer than the timeout"
+    STALE = "it was cut: what comes over it waited for longer than the timeout"
     CONNECT_TIMEOUT = "the connection could not be made in time"
     ADDRESS_CHANGED = "the node moved"
     REPLACED = "the peer has connected anew"

@@ -61,7 +61,7 @@ HUNTS: Final[Mapping[str, Hunt]] = {
     "ignore_rival_win": Hunt("elections", 10),
     "keep_retry_timer": Hunt("elections", 40),
     "no_update_on_refusal": Hunt("refusals", 60),
-    "keep_sub_replicas": Hunt("chains", 60),
+    "keep_sub_replicas": Hunt("chains", 120),
     "trust_late_packets": Hunt("late", 20),
     "trust_stale_links": Hunt("failure", 700),
     "two_manual_failovers": Hunt("manual", 20),
