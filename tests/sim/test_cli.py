@@ -1,5 +1,6 @@
 """`clustrio` and `clustrio sim`: arguments, exit codes, replay, pictures."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_lists_the_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert "  sim  simulate" in capsys.readouterr().out
+    assert re.search(r"^  sim +simulate", capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_broken_promise_is_1(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_a_cluster_that_does_not_heal_is_3(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sim", "--seed", "8", "--bug", "keep_sub_replicas"]) == 3
+    assert main(["sim", "--seed", "73", "--bug", "keep_sub_replicas"]) == 3
     assert "STUCK in phase liveness" in capsys.readouterr().out
 
 
