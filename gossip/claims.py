@@ -5,7 +5,8 @@ Owns the rules of the slot table:
 1. A slot that nobody owns (or whose owner stopped claiming it) goes to whoever claims it.
 2. A slot with an owner goes to a claim with a greater config epoch, else the claimer is told of the
    owner by an UPDATE. So all nodes end with one table: the greatest config epoch wins.
-3. A slot that we are importing is given by SETSLOT alone, or to the successor of its source.
+3. A slot that we are importing is given by SETSLOT alone, or to the successor of its source. One
+   that we are handing over goes to its target with an equal epoch already.
 4. A claim that stops is remembered, not obeyed: the slot keeps its owner, but no UPDATE names it.
 5. A primary that loses its last slot, and its replicas, follow the taker. One that loses some but
    not all deletes the keys it still has in them: the new owner is the truth now.
@@ -79,7 +80,19 @@ def _winnable(turn: Turn, claimer: Node, config_epoch: int, claimed: int) -> int
         if owner.config_epoch < config_epoch:
             won |= owner.mask & wanted & ~importing
             won |= _inherited_imports(turn, owner, claimer, wanted & importing)
+    if config_epoch == state.myself.config_epoch:
+        won |= wanted & _handed_over(turn, claimer)
     return won
+
+
+def _handed_over(turn: Turn, claimer: Node) -> int:
+    """Our slots that are on their way to this node, by an operator's order.
+
+    An epoch that we took just as it took the slot (CLUSTER BUMPEPOCH asks nobody) equals its own,
+    and the collision to come would make ours the greater: nobody may win the slot back by that.
+    """
+    moves = turn.state.migrating_to.items()
+    return sum(1 << slot for slot, target in moves if target == claimer.node_id)
 
 
 def _inherited_imports(turn: Turn, owner: Node, claimer: Node, wanted: int) -> int:

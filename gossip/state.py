@@ -335,7 +335,8 @@ class ClusterState:
             return "owners are those with slots"
         if mask and not flags & NodeFlag.PRIMARY:
             return "only primaries own slots"
-        if not flags & NodeFlag.HANDSHAKE and bool(flags & NodeFlag.PRIMARY) == bool(flags & NodeFlag.REPLICA):
+        roles = flags & (NodeFlag.PRIMARY | NodeFlag.REPLICA)
+        if not flags & NodeFlag.HANDSHAKE and roles not in (NodeFlag.PRIMARY, NodeFlag.REPLICA):
             return "one role each"
         if flags & FAILING == FAILING:
             return "FAIL replaces PFAIL"

@@ -9,9 +9,8 @@ reader applies all of it or nothing.
 from collections.abc import Sequence
 from typing import Final
 
-import hiredis
-
 from .effects import EffectBatch
+from .resp.encoder import pack_bulks
 
 _MULTI: Final = b"*1\r\n$5\r\nMULTI\r\n"
 _EXEC: Final = b"*1\r\n$4\r\nEXEC\r\n"
@@ -19,8 +18,7 @@ _EXEC: Final = b"*1\r\n$4\r\nEXEC\r\n"
 
 def encode_command(args: Sequence[bytes]) -> bytes:
     """One command as an array of bulk strings."""
-    packed: bytes = hiredis.pack_command(tuple(args))
-    return packed
+    return pack_bulks(tuple(args))
 
 
 class CommandStream:

@@ -205,6 +205,17 @@ def test_21_a_heartbeat_from_before_the_failover_changes_nothing() -> None:
     assert world.owner(0) == {"D"}
 
 
+@pytest.mark.parametrize(("target", "goes"), [("B", True), ("C", False)])
+def test_a_slot_under_way_goes_to_its_target_with_an_equal_epoch(target: str, goes: bool) -> None:
+    """Seed 480: an epoch taken beside the end of a move must not win the slot back."""
+    sim = World().cluster(3).sims["A"]
+    sim.must(SetSlotMigrating(5, id_of(target)))
+    sim.must(BumpEpoch())
+    claim(sim, "B", sim.sees("B").mask | 1 << 5, sim.myself.config_epoch)
+    assert bool(sim.myself.mask & 1 << 5) is not goes
+    assert bool(sim.sees("B").mask & 1 << 5) is goes
+
+
 def test_p56_an_import_goes_on_from_the_successor_of_its_source() -> None:
     world = World().cluster(3, 1)
     world.sims["B"].must(SetSlotImporting(5, id_of("A")))
