@@ -7,6 +7,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); \
 	if [ "$$n" -gt 4 ]; then echo 4; else echo "$$n"; fi)
 PYTEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
+UP_ARGUMENTS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +18,7 @@ SOURCE_LINK := $(VENV)/source/clustrio
 GENERATORS := $(patsubst tools/gen/%.py,%,$(filter-out tools/gen/__init__.py,$(wildcard tools/gen/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check format bench clean
+.PHONY: help install up test check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +36,9 @@ $(STAMP): pyproject.toml
 	@mkdir -p $(dir $(SOURCE_LINK))
 	@ln -sfn ../.. $(SOURCE_LINK)
 	@touch $(STAMP)
+
+up: $(STAMP) ## start a local cluster and show it (UP_ARGUMENTS='--masters 5')
+	$(BIN)/clustrio up $(UP_ARGUMENTS)
 
 test: $(STAMP) ## run all tests in parallel (PYTEST_ARGUMENTS='-k resp')
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGUMENTS)

@@ -7,7 +7,7 @@ any change, so a refused request has changed nothing.
 from collections.abc import Callable
 from typing import Final
 
-from . import epochs, manual_failover
+from . import epochs, manual_failover, slot_handover
 from .attempts import end_election, end_manual_failover
 from .commands import (
     AddSlots,
@@ -21,8 +21,12 @@ from .commands import (
     Failover,
     FlushSlots,
     ForgetNode,
+    GiveSlots,
+    HoldEpoch,
     MeetNode,
+    ProposeEpoch,
     PublishToNodes,
+    ReclaimSlots,
     Refused,
     Replicate,
     Request,
@@ -33,6 +37,7 @@ from .commands import (
     SetSlotMigrating,
     SetSlotNode,
     SetSlotStable,
+    TakeSlots,
 )
 from .failure import count_reports
 from .handshake import maybe_handshake
@@ -238,6 +243,8 @@ def _setslot_node(turn: Turn, request: SetSlotNode) -> Answer:
     if not turn.local.keys_in_slot(slot):
         state.migrating_to.pop(slot, None)
     was_importing = slot in state.importing_from
+    if node is myself and was_importing and slot_handover.is_epoch_held(turn):
+        return slot_handover.HANDING_OVER
     if node is myself:
         state.importing_from.pop(slot, None)
     turn.assign_slots(1 << slot, node)
@@ -368,4 +375,9 @@ _RUN: Final[dict[type, Callable[..., Answer]]] = {
     PublishToNodes: _publish,
     DropPacketTypes: _drop_packet_types,
     ClaimKeySlots: _claim_key_slots,
+    ProposeEpoch: slot_handover.propose_epoch,
+    HoldEpoch: slot_handover.hold_epoch,
+    TakeSlots: slot_handover.take_slots,
+    GiveSlots: slot_handover.give_slots,
+    ReclaimSlots: slot_handover.reclaim_slots,
 }

@@ -147,6 +147,43 @@ class ClaimKeySlots:
     """After loading: slots with keys that nobody owns become ours, others' are marked importing."""
 
 
+@frozen
+class ProposeEpoch:
+    """At the target of a hand-over: answers an epoch that it could take the slots with."""
+
+
+@frozen
+class HoldEpoch:
+    """At the source: take no new epoch until then (None: from now on again)."""
+
+    until: int | None
+
+
+@frozen
+class TakeSlots:
+    """At the target: take all these slots from their owner with exactly this epoch."""
+
+    slots: tuple[int, ...]
+    source_id: NodeId
+    epoch: int
+
+
+@frozen
+class GiveSlots:
+    """At the source: the target has said that it took the slots."""
+
+    slots: tuple[int, ...]
+    target_id: NodeId
+
+
+@frozen
+class ReclaimSlots:
+    """At the source: nobody knows whether the target took them with this epoch; keep them."""
+
+    slots: tuple[int, ...]
+    epoch: int
+
+
 Request: TypeAlias = (
     MeetNode
     | ForgetNode
@@ -167,6 +204,11 @@ Request: TypeAlias = (
     | PublishToNodes
     | DropPacketTypes
     | ClaimKeySlots
+    | ProposeEpoch
+    | HoldEpoch
+    | TakeSlots
+    | GiveSlots
+    | ReclaimSlots
 )
 
 

@@ -38,6 +38,8 @@ def bump(turn: Turn) -> bool:
     myself = turn.state.myself
     if myself.config_epoch != 0 and myself.config_epoch == greatest(turn):
         return False
+    if _is_held(turn):
+        return False
     take_next(turn)
     return True
 
@@ -80,6 +82,15 @@ def on_collision(turn: Turn, peer: Node) -> None:
         mine, theirs = turn.local.offset(), peer.offset
         if mine != theirs:
             moves = mine > theirs
+    if moves and _is_held(turn):
+        # The peer's next heartbeat asks again.
+        return
     turn.tell(EpochCollision(peer.node_id, myself.config_epoch, moves))
     if moves:
         take_next(turn)
+
+
+def _is_held(turn: Turn) -> bool:
+    """Whether slots of ours are being handed over: a new epoch now would claim them back."""
+    until = turn.state.epoch_held_until
+    return until is not None and turn.now < until

@@ -74,9 +74,9 @@ def on_tick(turn: Turn) -> None:
     state, now = turn.state, turn.now
     for node in list(state.nodes.values()):
         # Most nodes have their link: in a big cluster this loop is what a tick costs.
-        if not (node.is_linked or node is state.myself) or node.in_handshake:
-            if not expire_handshake(turn, node):
-                maybe_connect(turn, node)
+        is_settled = node.is_linked or node is state.myself
+        if (node.in_handshake or not is_settled) and not expire_handshake(turn, node):
+            maybe_connect(turn, node)
     if state.ticks % RANDOM_PING_TICKS == 0:
         _ping_a_random_node(turn)
     interval_ms = ping_interval_ms(turn)

@@ -23,6 +23,7 @@ LinkId = int
 
 ALL_SLOTS: Final = (1 << SLOT_COUNT) - 1
 FAILING: Final = NodeFlag.PFAIL | NodeFlag.FAIL
+_FEW_SLOTS: Final = 64
 
 
 def mask_of(slots: bytes) -> int:
@@ -36,7 +37,15 @@ def bitmap_of(mask: int) -> bytes:
 
 
 def slots_in(mask: int) -> Iterator[int]:
-    """The slots of a set, in order."""
+    """The slots of a set, in ascending order."""
+    if mask.bit_count() > _FEW_SLOTS:
+        # Every step on a number of 2 kB costs as much as a look at all its bytes.
+        for index, byte in enumerate(mask.to_bytes(-(-mask.bit_length() // 8), "little")):
+            if byte:
+                for bit in range(8):
+                    if byte >> bit & 1:
+                        yield 8 * index + bit
+        return
     while mask:
         lowest = mask & -mask
         yield lowest.bit_length() - 1
@@ -188,6 +197,8 @@ class ClusterState:
     """Slots whose owner has stopped claiming them, but that nobody else has claimed yet."""
     current_epoch: int = 0
     last_vote_epoch: int = 0
+    epoch_held_until: int | None = None
+    """Until then we take no config epoch without asking: slots of ours are being handed over."""
     migrating_to: dict[int, NodeId] = Factory(dict)
     importing_from: dict[int, NodeId] = Factory(dict)
     banned_until: dict[NodeId, int] = Factory(dict)

@@ -6,7 +6,7 @@ must be what they would be then. What only one of the requests is odd about (a v
 type, a first element) is left to the command itself: `run_singly`.
 """
 
-from itertools import chain
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .errors import CommandError
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-def same_keys(requests: list[list[bytes]], length: int) -> list[bytes] | None:
+def same_keys(requests: list[list[bytes]], length: int) -> Sequence[bytes] | None:
     """The first argument of each request, if all have `length` words, and these are proper ones."""
     try:
-        for args in requests:
-            if len(args) != length:
-                return None
-        b"".join(chain.from_iterable(requests))  # raises unless all of them are bulk strings
-    except TypeError:
+        columns = list(zip(*requests, strict=True))
+        if len(columns) != length or set(map(type, requests)) != {list}:
+            return None
+        for words in columns[1:]:
+            b"".join(words)  # raises unless all of them are bulk strings
+    except (TypeError, ValueError):
         return None
-    return [args[1] for args in requests]
+    return columns[1]
 
 
 def refusal(session: "Session", name: bytes, failure: CommandError) -> bytes:
@@ -37,7 +38,13 @@ def refusal(session: "Session", name: bytes, failure: CommandError) -> bytes:
 
 def run_singly(session: "Session", name: bytes, args: list[bytes]) -> bytes:
     """One request of a batch of command `name` in the ordinary way."""
+    machine = session.machine
+    effects = machine.keyspace.effects
+    dirty_before = effects.dirty
     try:
-        return session.machine.gate.commands[name].function(session, args)
+        return machine.gate.commands[name].function(session, args)
     except CommandError as failure:
         return refusal(session, name, failure)
+    finally:
+        if effects.observed:
+            effects.set_apart(session.db.index, args, dirty_before)

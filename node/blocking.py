@@ -88,6 +88,8 @@ class Waiter:
 class BlockedClients:
     """All waiting sessions of one node, by key."""
 
+    wants_misses: Final = False
+
     def __init__(self, machine: "Machine") -> None:
         self._machine = machine
         #: Dicts serve as ordered sets: waiters are served in the order of their arrival.
@@ -171,6 +173,8 @@ class BlockedClients:
         """Let waiters try whose keys became ready: after each command, and on every tick."""
         if not self._ready or self._is_serving or self._machine.pause.mode() is not None:
             return
+        if self._machine.transfers.locks or self._machine.slot_migration.guard:
+            return  # The keys may be on their way to another node; the next tick looks again.
         self._is_serving = True
         try:
             while self._ready:
@@ -213,6 +217,7 @@ class BlockedClients:
         finally:
             effects.finish_command(index, (), dirty_before)
             effects.deliver()
+            waiter.session.written_offset = effects.stream_offset
 
     # --- ends from outside
     # -------------------------------------------------------------------------

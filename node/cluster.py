@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..gossip import events, views
-from ..gossip.commands import Answer, Request
+from ..gossip.commands import AddSlots, Answer, Request, SetSlotImporting
 from ..gossip.config import Config as GossipConfig
 from ..gossip.core import GossipCore
 from ..gossip.events import Event
@@ -36,9 +36,10 @@ from ..gossip.outputs import (
 )
 from ..gossip.state import mask_of, slots_in
 from ..slots import router
-from ..slots.hashing import SLOT_COUNT, key_slot
+from ..slots.hashing import SLOT_COUNT, key_slot, slots_of
 from ..slots.router import Ask, CrossSlot, Decision, Down, DownReason, Moved, Serve, TryAgain
 from ..slots.table import SlotTable
+from .commands.transactions import discard_transaction
 from .errors import CROSS_SLOT, CommandError
 from .pause import PauseMode
 from .registry import Command, Flag
@@ -76,6 +77,8 @@ _NOTABLE: Final = (
     events.VoteRefused,
     events.VotesAsked,
 )
+#: After a start or a promotion, the owners of the slots are known within this time.
+_SETTLED_MS: Final = 2000
 #: Directives that the brain obeys.
 _DIRECTIVES: Final = (
     "cluster-node-timeout",
@@ -83,6 +86,8 @@ _DIRECTIVES: Final = (
     "cluster-announce-port",
     "cluster-announce-bus-port",
     "cluster-announce-tls-port",
+    "tls-port",
+    "tls-cluster",
     "cluster-announce-hostname",
     "cluster-announce-human-nodename",
     "cluster-replica-validity-factor",
@@ -118,9 +123,13 @@ class Carrier(Protocol):
 def gossip_config(machine: "Machine") -> GossipConfig:
     """The brain's options, as the node's directives have them."""
     config = machine.config
-    port = config.cluster_announce_port or config.port
+    plain = config.cluster_announce_port or config.port
+    encrypted = config.cluster_announce_tls_port or config.tls_port
+    is_tls = config.tls_cluster
     return GossipConfig(
-        port=port,
+        port=encrypted if is_tls else plain,
+        pport=plain if is_tls else encrypted,
+        tls_cluster=is_tls,
         cport=config.cluster_announce_bus_port or bus_port(machine),
         node_timeout_ms=config.cluster_node_timeout,
         announce_ip=config.cluster_announce_ip or "",
@@ -136,8 +145,9 @@ def gossip_config(machine: "Machine") -> GossipConfig:
 
 
 def bus_port(machine: "Machine") -> int:
-    """The port of the bus: its own directive, or the client port and 10000."""
-    return machine.config.cluster_port or machine.config.port + 10_000
+    """The port of the bus: its own directive, or the client port of its kind and 10000."""
+    config = machine.config
+    return config.cluster_port or (config.tls_port if config.tls_cluster else config.port) + 10_000
 
 
 class Cluster:
@@ -159,11 +169,19 @@ class Cluster:
         #: Per slot 1 if a request for one key of it is served here without a further look.
         self._served = bytearray(SLOT_COUNT)
         #: Gets what peers publish: (channel, message, sharded).
-        self.on_publish: Callable[[bytes, bytes, bool], None] | None = None
+        self.on_publish: Callable[[bytes, bytes, bool], None] | None = machine.pubsub.deliver
+        #: Whether ASKING was said ahead of the request that was looked at last.
+        self.is_asking = False
+        #: When to look for keys in slots of others; None: there is no reason to.
+        self._foreign_keys_due_ms: int | None = None
         self._take_over_state()
+        if stored is not None and len(stored.nodes) > 1:
+            self._look_for_foreign_keys()
         if stored is None:
             carrier.save(self.core.stored(), must_sync=True)
+        self._carry_out(self.core.start(clock.monotonic_ms))
         machine.gate.route = self.check_route
+        machine.gate.served = self._served
         machine.require_gate("cluster", True)
         self._on_config()
         for name in _DIRECTIVES:
@@ -200,12 +218,14 @@ class Cluster:
     # --- what the brain asks about the node --------------------------------------------------
 
     def offset(self) -> int:
-        """The replication offset; there is no replication stream yet, so nothing was replicated."""
-        return 0
+        """How far the replication stream is; 0 on a replica that has nothing of its primary yet."""
+        replication = self._machine.replication
+        is_worthless = replication.is_replica and not replication.is_synced
+        return 0 if is_worthless else replication.offset
 
     def primary_silence_ms(self) -> int | None:
-        """How long nothing was heard of the primary; there is no stream that could be heard."""
-        return None
+        """How long nothing was heard of the primary; None if there never was anything."""
+        return self._machine.replication.primary_silence_ms()
 
     def keys_in_slot(self, slot: int) -> int:
         """How many keys a slot holds."""
@@ -215,11 +235,37 @@ class Cluster:
         """How many keys there are."""
         return self._machine.keyspace.database(0).key_count()
 
+    def settle_loaded_keys(self) -> None:
+        """Our data was read from a file: take on slots that nobody has, and mark the others' ones.
+
+        Marked as being imported, they go on to whom they belong. A node that was a member before
+        has no business with slots of others: what it holds of them is what a hand-over left behind,
+        older than what their owner has, and is dropped when it is sure who owns what.
+        """
+        if self.core.state.myself.is_replica:
+            return
+        table, log = self.view.table, self._machine.log
+        held = [slot for slot in range(SLOT_COUNT) if self.keys_in_slot(slot)]
+        free = tuple(slot for slot in held if table.owner(slot) is None)
+        if free:
+            log.notice(f"There are keys of {len(free)} slots that nobody has: taking them on.")
+            self.command(AddSlots(free))
+        if self._foreign_keys_due_ms is not None:
+            return
+        for slot in held:
+            owner = table.owner(slot)
+            if owner is None or owner == self.view.my_id or slot in table.importing:
+                continue
+            log.notice(f"There are keys of slot {slot}, which is another node's: importing it.")
+            self.command(SetSlotImporting(slot, owner))
+
     # --- driving the brain -------------------------------------------------------------------
 
     def tick(self) -> None:
         """A tenth of a second has passed."""
         self._carry_out(self.core.tick(self._machine.clock.monotonic_ms))
+        if self._foreign_keys_due_ms is not None:
+            self._drop_foreign_keys()
 
     def step(self, event: Input) -> None:
         """Something happened on the bus."""
@@ -266,8 +312,9 @@ class Cluster:
                 machine.pause.begin("failover", PauseMode.WRITE, until_ms)
             case UnpauseWrites():
                 machine.pause.end("failover")
-            case BecomeReplica(primary_id):
-                self._become_replica(primary_id)
+            case BecomeReplica(primary_id, ip, port, plain_port):
+                uses_plain = plain_port and not machine.config.tls_replication
+                self._become_replica(primary_id, ip, plain_port if uses_plain else port)
             case BecomePrimary():
                 self._become_primary()
             case FlushData():
@@ -280,6 +327,11 @@ class Cluster:
 
     def _on_slots_moved(self, slots: list[int], owner_id: NodeId | None) -> None:
         table = self.view.table
+        shard = {self.view.my_id, self.view.primary_id} - {None}
+        if owner_id not in shard:
+            self._machine.pubsub.on_slots_left(
+                {slot for slot in slots if table.owner(slot) in shard}
+            )
         if owner_id is None:
             for slot in slots:
                 table.unassign(slot)
@@ -287,9 +339,11 @@ class Cluster:
             table.assign_all(slots, owner_id)
         self._settle_served(slots)
         self._send_blocked_away()
+        self._machine.slot_migration.on_slots_moved(slots, owner_id)
 
     def _on_slots_marked(self, migrating: dict[int, NodeId], importing: dict[int, NodeId]) -> None:
         table = self.view.table
+        self._machine.slot_migration.trimmer.flush(importing.keys() - table.importing.keys())
         touched = {*table.migrating, *migrating}
         table.migrating, table.importing = migrating, importing
         self._settle_served(touched)
@@ -316,44 +370,58 @@ class Cluster:
                 is_write=waiter.is_write,
                 is_readonly=waiter.session.readonly,
             )
-            error = None if decision is None else self._worded(decision)
+            error = None if decision is None else self._worded(decision, waiter.session)
             if error is not None:
                 machine.unpark(waiter.session, error.encoded())
 
     def _delete_keys(self, slots: bytes) -> None:
-        database = self._machine.keyspace.database(0)
-        for slot in slots_in(mask_of(slots)):
-            database.clear_slot(slot)
-        self._machine.keyspace.effects.record_flush(0)
-        self._machine.keyspace.effects.deliver()
-
-    def _become_replica(self, primary_id: NodeId) -> None:
-        self.view.primary_id = primary_id
         machine = self._machine
-        machine.keyspace.become_replica(True)
-        machine.blocked.release_all(
-            b"-UNBLOCKED force unblock from blocking operation, instance state changed "
-            b"(master -> replica?)\r\n",
-            only_writes=True,
-        )
+        machine.slot_migration.trimmer.drop(machine.keyspace.database(0), slots_in(mask_of(slots)))
+
+    def _become_replica(self, primary_id: NodeId, ip: str, port: int) -> None:
+        self.view.primary_id = primary_id
+        self._machine.slot_migration.on_demoted()
+        self._machine.replication.follow(ip, port)
 
     def _become_primary(self) -> None:
         self.view.primary_id = None
-        self._machine.keyspace.become_replica(False)
+        self._machine.replication.become_primary()
+        self._look_for_foreign_keys()
+
+    def _look_for_foreign_keys(self) -> None:
+        """Soon, when it is settled which slots are ours."""
+        clock = self._machine.clock
+        self._foreign_keys_due_ms = clock.monotonic_ms + _SETTLED_MS
+
+    def _drop_foreign_keys(self) -> None:
+        machine = self._machine
+        is_settled = self.view.is_healthy and not machine.loading.is_active
+        if is_settled and machine.clock.monotonic_ms >= (self._foreign_keys_due_ms or 0):
+            self._foreign_keys_due_ms = None
+            if self.view.primary_id is None:
+                machine.slot_migration.drop_foreign_keys()
 
     # --- routing -----------------------------------------------------------------------------
 
     def check_route(self, session: Session, command: Command, args: list[bytes]) -> None:
         """The gate's question: does this request belong here? Raises the redirect if not."""
         asking, session.asking = session.asking, False
+        self.is_asking = asking
         keys_of = command.keys_of
         if keys_of is None:
             if command.full_name == "exec" and session.queue:
                 self._check_transaction(session, asking)
             return
         keys = keys_of(args)
-        if len(keys) == 1 and self._served[key_slot(keys[0])]:
-            return
+        if keys:
+            slots = slots_of(keys) if len(keys) > 1 else [key_slot(keys[0])]
+            slot = slots[0]
+            if (
+                self._served[slot]
+                and slots.count(slot) == len(slots)
+                and (len(slots) == 1 or slot not in self.view.table.importing)
+            ):
+                return
         request = router.Request(
             keys,
             is_write=Flag.WRITE in command.flags,
@@ -361,7 +429,7 @@ class Cluster:
             is_migrate=command.full_name == "migrate",
             implies_asking=Flag.ASKING in command.flags,
         )
-        self._raise_redirect(self._route(session, request, asking))
+        self._raise_redirect(self._route(session, request, asking), session)
 
     def _check_transaction(self, session: Session, asking: bool) -> None:
         """All keys of all queued commands, since slots may have moved since they were queued."""
@@ -372,7 +440,12 @@ class Cluster:
             if command.keys_of is not None:
                 keys += command.keys_of(args)
         request = router.Request(keys, is_queued_write=is_write)
-        self._raise_redirect(self._route(session, request, asking))
+        try:
+            self._raise_redirect(self._route(session, request, asking), session)
+        except CommandError:
+            # It cannot succeed here any more: the client begins anew, elsewhere or here.
+            discard_transaction(session)
+            raise
 
     def _route(self, session: Session, request: router.Request, asking: bool) -> Decision:
         exists = self._machine.keyspace.database(0).exists
@@ -380,20 +453,20 @@ class Cluster:
             self.view, request, exists, is_asking=asking, is_readonly=session.readonly
         )
 
-    def _raise_redirect(self, decision: Decision) -> None:
-        error = self._worded(decision)
+    def _raise_redirect(self, decision: Decision, session: Session) -> None:
+        error = self._worded(decision, session)
         if error is not None:
             raise error
 
-    def _worded(self, decision: Decision) -> CommandError | None:
+    def _worded(self, decision: Decision, session: Session) -> CommandError | None:
         """A decision as the client hears it; None means that the request is served."""
         match decision:
             case Serve():
                 return None
             case Moved(slot, node_id):
-                return CommandError(f"MOVED {slot} {self._address(node_id)}".encode())
+                return CommandError(f"MOVED {slot} {self._address(node_id, session)}".encode())
             case Ask(slot, node_id):
-                return CommandError(f"ASK {slot} {self._address(node_id)}".encode())
+                return CommandError(f"ASK {slot} {self._address(node_id, session)}".encode())
             case TryAgain():
                 return _TRY_AGAIN
             case CrossSlot():
@@ -401,18 +474,18 @@ class Cluster:
             case Down(reason):
                 return _DOWN[reason]
 
-    def _address(self, node_id: NodeId) -> str:
-        return views.redirect_address(self.core, node_id, self.viewer())
+    def _address(self, node_id: NodeId, session: Session) -> str:
+        return views.redirect_address(self.core, node_id, self.viewer(session))
 
     @property
     def my_primary(self) -> NodeId | None:
         """Whom we replicate; None on a primary."""
         return self.view.primary_id
 
-    def viewer(self) -> views.Viewer:
-        """How clients want nodes to be named."""
+    def viewer(self, session: Session) -> views.Viewer:
+        """How a client wants nodes to be named, and at which of their ports."""
         preferred = self._machine.config.cluster_preferred_endpoint_type
-        return views.Viewer(endpoint=Endpoint(preferred))
+        return views.Viewer(tls=session.uses_tls, endpoint=Endpoint(preferred))
 
     def buffered(self) -> dict[int, int]:
         """Bytes that wait on each link of the bus."""

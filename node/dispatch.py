@@ -1,12 +1,14 @@
 """The one gate between a parsed request and its command function.
 
-Two tables hold the same commands under the same names:
+Several tables hold the same commands under the same names:
 
 * `plain`: the functions themselves. A client of a node on which nothing special is going on uses
   this one, and a request costs one dict look-up before its function runs.
 * `gated`: the same functions behind every check there is. A client is moved here when something
-  about it (a transaction, a subscription, missing login) or about the node (a replica to feed,
-  MONITOR, `maxmemory`, a cluster, loading) needs a check.
+  about it (a transaction, a subscription, missing login) or about the node (CLIENT PAUSE,
+  MONITOR, `maxmemory`, loading) needs a check.
+* Those of `lean_tables`, for what is ordinary and needs one or two checks only: a cluster, and
+  somebody who wants to know what commands did.
 
 The order of the checks is Redis', since it decides which error wins: exists, arity, login, rights,
 route, memory, disk, replicas, role, subscription, staleness, loading, busy, transaction, pause.
@@ -25,7 +27,16 @@ from .errors import (
     unknown_subcommand,
     wrong_arity,
 )
-from .registry import Command, CommandFunction, Flag, Statistics, build_commands
+from .lean_tables import (
+    RefusedError,
+    has_one_key,
+    observed,
+    observed_batch,
+    routed,
+    routed_and_observed,
+    routed_batch,
+)
+from .registry import BatchFunction, Command, CommandFunction, Flag, Statistics, build_commands
 from .resp.encoder import QUEUED
 from .session import ClientKind, ReplyMode, Session
 
@@ -34,6 +45,8 @@ if TYPE_CHECKING:
 
 #: A check that a feature adds: returns quietly or raises the refusal.
 Check = Callable[[Session, Command, list[bytes]], None]
+#: Whether a request must wait; if so its session is parked, and the request in its backlog.
+Postponement = Callable[[Session, Command, list[bytes]], bool]
 
 #: What a replica, or a client that watches all others, may not do: touch the data.
 _DATA: Final = Flag.READONLY | Flag.WRITE | Flag.MAY_REPLICATE
@@ -71,7 +84,7 @@ class WrappedCommand:
         self.high = 1 << 31
         self.full_name = command.full_name
         self.function = function
-        self.batch = None
+        self.batch: BatchFunction | None = None
         #: The gate keeps the real books; what the loop books here is thrown away.
         self.statistics = gate.scrap
 
@@ -88,6 +101,7 @@ class Gate:
 
     def __init__(self, machine: "Machine") -> None:
         self._machine = machine
+        self.effects = machine.keyspace.effects
         #: Every command under its own name, whatever clients call it.
         self.commands = build_commands()
         #: What clients can call, by upper-case name: `rename-command` leaves its traces here.
@@ -95,6 +109,10 @@ class Gate:
         self.scrap = Statistics()
         self.plain: dict[bytes, Command | WrappedCommand] = {}
         self.gated: dict[bytes, Command | WrappedCommand] = {}
+        #: Made when they are first needed, by what they do: (routes, hands on effects).
+        self._lean: dict[tuple[bool, bool], dict[bytes, Command | WrappedCommand]] = {}
+        #: Per slot 1 if a request for one key of it needs no look at the route; the cluster's own.
+        self.served = bytearray()
         #: Refusals by what they look at, in the order in which they are asked; None: nothing to
         #: check.
         self.authorize: Check | None = None
@@ -102,13 +120,19 @@ class Gate:
         self.make_room: Check | None = None
         self.check_disk: Check | None = None
         self.check_replication: Check | None = None
+        self.check_stale: Check | None = None
         self.check_busy: Check | None = None
         #: Says whether a request must wait (CLIENT PAUSE), and if so parks the session.
-        self.postpone: Callable[[Session, Command, list[bytes]], bool] | None = None
+        self.postpone: Postponement | None = None
+        self._postponements: list[Postponement] = []
         #: Is shown every request that has run (MONITOR).
         self.monitor: Callable[[Session, list[bytes]], None] | None = None
         #: Called after each command, outside transactions and scripts (blocked clients try again).
         self.after_command: Callable[[], None] | None = None
+        #: Called after each command with what has run (client tracking).
+        self.after_run: Check | None = None
+        #: Whose request is being carried out, by however many commands; known while `after_run` is.
+        self.running: Session | None = None
         self.is_loading = False
         #: Error replies by their first word, for INFO errorstats.
         self.error_counts: dict[str, int] = {}
@@ -123,6 +147,41 @@ class Gate:
                 self.plain[spelling] = plain
                 self.gated[spelling] = gated
 
+    def ungated(
+        self, *, is_routed: bool, is_observed: bool
+    ) -> dict[bytes, Command | WrappedCommand]:
+        """The table for clients that need not pass the gate."""
+        if not (is_routed or is_observed):
+            return self.plain
+        place = (is_routed, is_observed)
+        table = self._lean.get(place)
+        if table is None:
+            table = self._lean[place] = {}
+            for name, command in self.names.items():
+                lean = self._lean_command(command, is_routed, is_observed)
+                table[name] = table[name.lower()] = lean
+        return table
+
+    def _lean_command(
+        self, command: Command, is_routed: bool, is_observed: bool
+    ) -> Command | WrappedCommand:
+        if not _is_quick(command):
+            return self._timed_routed(command) if is_routed else self._timed(command)
+        batch = observed_batch(self.effects, command) if is_observed else command.batch
+        if is_routed and batch is not None:
+            batch = routed_batch(self, batch) if has_one_key(command) else None
+        if not is_observed:
+            function = routed(self, command, command.function)
+        elif is_routed:
+            function = routed_and_observed(self, command)
+        else:
+            function = observed(self, command)
+        lean = WrappedCommand(self, command, function)
+        lean.low, lean.high = command.low, command.high
+        lean.batch = batch
+        lean.statistics = command.statistics
+        return lean
+
     def rename(self, old: bytes, new: bytes) -> str | None:
         """Let clients call a command by another name only, or (empty) by none; what is wrong."""
         old, new = old.upper(), new.upper()
@@ -131,6 +190,7 @@ class Gate:
             return "No such command in rename-command"
         if new in self.names:
             return "Target command name already exists"
+        self._lean.clear()
         plain, gated = self.plain[old], self.gated[old]
         for spelling in {old, old.lower()}:
             del self.plain[spelling], self.gated[spelling]
@@ -142,8 +202,25 @@ class Gate:
         return None
 
     def _timed(self, command: Command) -> WrappedCommand:
+        if not command.subcommands:
+
+            def call_itself(session: Session, args: list[bytes]) -> bytes:
+                return self.call(session, command, args)
+
+            wrapped = WrappedCommand(self, command, call_itself)
+            wrapped.low, wrapped.high = command.low, command.high
+            return wrapped
+
         def call_timed(session: Session, args: list[bytes]) -> bytes:
             chosen = self._checked_name(session, command, args)
+            return self.call(session, chosen, args)
+
+        return WrappedCommand(self, command, call_timed)
+
+    def _timed_routed(self, command: Command) -> WrappedCommand:
+        def call_timed(session: Session, args: list[bytes]) -> bytes:
+            chosen = self._checked_name(session, command, args)
+            self.check_route_alone(session, chosen, args)
             return self.call(session, chosen, args)
 
         return WrappedCommand(self, command, call_timed)
@@ -171,6 +248,29 @@ class Gate:
         """The command of that name in any spelling."""
         return self.names.get(name) or self.names.get(name.upper())
 
+    def add_postponement(self, postponement: Postponement) -> None:
+        """From now on this one is asked, too."""
+        if postponement not in self._postponements:
+            self._postponements.append(postponement)
+        self._combine_postponements()
+
+    def remove_postponement(self, postponement: Postponement) -> None:
+        """It has nothing to postpone any more."""
+        if postponement in self._postponements:
+            self._postponements.remove(postponement)
+        self._combine_postponements()
+
+    def _combine_postponements(self) -> None:
+        several = tuple(self._postponements)
+        if len(several) <= 1:
+            self.postpone = several[0] if several else None
+            return
+
+        def ask_all(session: Session, command: Command, args: list[bytes]) -> bool:
+            return any(each(session, command, args) for each in several)
+
+        self.postpone = ask_all
+
     # --- what the dispatch loop cannot settle itself --------------------------------------------
 
     def irregular(self, session: Session, args: list[bytes]) -> bytes:
@@ -191,7 +291,9 @@ class Gate:
             raise self._refused(session, unknown_command(args))
         if session.gated:
             return self.run(session, command, args)
-        return self.call(session, self._checked_name(session, command, args), args)
+        command = self._checked_name(session, command, args)
+        self.check_route_alone(session, command, args)
+        return self.call(session, command, args)
 
     def count_error(self, error: CommandError) -> None:
         """Book an error reply.
@@ -215,8 +317,13 @@ class Gate:
     def run(self, session: Session, command: Command, args: list[bytes]) -> bytes:
         """Check a request and, if nothing speaks against it, run or queue it."""
         command = self._checked_name(session, command, args)
+        was_asking = session.asking
+        # What runs a script counts as what that script declares.
+        checked = command
+        if command.spec.group == "scripting":
+            checked = self._machine.scripts.as_declared(command, args)
         try:
-            self._check(session, command, args)
+            self._check(session, checked, args)
         except CommandError as refusal:
             command.statistics.rejected += 1
             raise self._refused(session, refusal) from None
@@ -226,7 +333,9 @@ class Gate:
                 raise self._refused(session, NO_MULTI_HERE)
             session.queue.append((command, args))
             return self._heard(session, QUEUED)
-        if self.postpone is not None and self.postpone(session, command, args):
+        if self.postpone is not None and self.postpone(session, checked, args):
+            # It will be looked at anew, and must find what was said before it.
+            session.asking = was_asking
             return b""
         return self._heard(session, self.call(session, command, args))
 
@@ -242,6 +351,21 @@ class Gate:
             command.statistics.rejected += 1
             raise self._refused(session, wrong_arity(command.full_name))
         return command
+
+    def check_route_alone(self, session: Session, command: Command, args: list[bytes]) -> None:
+        """The only check on a node that has no other reason for checks than being in a cluster."""
+        if self.route is None:
+            return
+        try:
+            self.route(session, command, args)
+        except CommandError as refusal:
+            command.statistics.rejected += 1
+            raise RefusedError(refusal.text) from None
+
+    def wake_blocked(self) -> None:
+        """A command has run that did something: clients may have waited for it."""
+        if self.after_command is not None and not self.effects.depth:
+            self.after_command()
 
     def _check(self, session: Session, command: Command, args: list[bytes]) -> None:
         flags = command.flags
@@ -263,10 +387,15 @@ class Gate:
             and not session.resp3
             and command.full_name not in _SUBSCRIBER_MAY
         ):
+            code = b"ERR"
+            if command.full_name == "exec":
+                code = b"EXECABORT Transaction discarded because of:"
             raise CommandError(
-                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
-                b"RESET are allowed in this context" % command.full_name.encode(),
+                b"%b Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                b"RESET are allowed in this context" % (code, command.full_name.encode()),
             )
+        if self.check_stale is not None:
+            self.check_stale(session, command, args)
         if self.is_loading and Flag.LOADING not in flags:
             raise LOADING
         if self.check_busy is not None:
@@ -278,9 +407,13 @@ class Gate:
     def call(self, session: Session, command: Command, args: list[bytes]) -> bytes:
         """Run a command whose checks are done: count, time, and hand out its effects."""
         machine = self._machine
-        effects = machine.keyspace.effects
-        dirty_before = effects.dirty
+        effects = self.effects
+        dirty_before, offset_before = effects.dirty, effects.stream_offset
         database = session.db.index
+        after_run = self.after_run
+        is_outermost = after_run is not None and self.running is None
+        if is_outermost:
+            self.running = session
         is_traceless = session.no_touch
         if is_traceless:
             machine.keyspace.pause_access(command.full_name != "touch")
@@ -300,10 +433,16 @@ class Gate:
             if self.monitor is not None and not command.flags & _UNSEEN:
                 self.monitor(session, args)
             if effects.observed:
-                effects.finish_command(database, args, dirty_before)
-                effects.deliver()
+                if effects.pending or effects.dirty != dirty_before:
+                    effects.settle(database, args, dirty_before)
+                    if effects.stream_offset != offset_before:
+                        session.written_offset = effects.stream_offset
                 if self.after_command is not None and not effects.depth:
                     self.after_command()
+            if after_run is not None:
+                after_run(session, command, args)
+                if is_outermost:
+                    self.running = None
 
     def note_slow(
         self, session: Session, command: Command, args: list[bytes], nanoseconds: int
@@ -311,6 +450,8 @@ class Gate:
         """Put a slow command into the slow log and the latency history."""
         machine = self._machine
         threshold_us = machine.slowlog.threshold_us
+        if nanoseconds < 1_000_000 and not 0 <= threshold_us <= nanoseconds // 1000:
+            return
         if 0 <= threshold_us <= nanoseconds // 1000 and Flag.SKIP_SLOWLOG not in command.flags:
             machine.slowlog.record(
                 machine.clock.now_ms, nanoseconds // 1000, args, session.address, session.name
@@ -326,7 +467,7 @@ class Gate:
                 session.reply_mode = ReplyMode.ON
                 self._machine.regate(session)
             session.flags.discard("skip-armed")
-            return b""
+            reply = b""
         if session.outbox:
             reply += b"".join(session.outbox)
             session.outbox.clear()

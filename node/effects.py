@@ -7,16 +7,19 @@ what is to be sent instead (`propagate_instead`). After each command the gate co
 notifications, client tracking and WATCH, blocked clients.
 
 While nobody listens (`observed` is false) nothing is recorded but the count of changes: the hot
-path of a plain cache pays one test for all of this.
+path of a plain cache pays one test for all of this. While all who listen only send commands on,
+one that is sent on as it came is encoded once, and goes to them without any record (`settle`).
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
+
+from .resp.encoder import pack_bulks
 
 
-@frozen
+@define
 class Propagated:
     """One command as replicas and the append-only file must see it."""
 
@@ -24,8 +27,7 @@ class Propagated:
     args: Sequence[bytes]
 
 
-@frozen
-class KeyEvent:
+class KeyEvent(NamedTuple):
     """One keyspace event: `kind` is its class letter in `notify-keyspace-events`."""
 
     kind: str
@@ -34,20 +36,40 @@ class KeyEvent:
     database: int
 
 
-@frozen
 class EffectBatch:
     """Everything that one command (or one transaction) did."""
 
-    commands: tuple[Propagated, ...]
-    events: tuple[KeyEvent, ...]
-    #: Each changed key once, in the order of its first change.
-    touched: tuple[tuple[int, bytes], ...]
-    #: Databases that were emptied or swapped as a whole; -1 stands for all of them.
-    flushed: tuple[int, ...]
+    __slots__ = ("_events", "commands", "flushed", "touched")
+
+    def __init__(
+        self,
+        commands: tuple[Propagated, ...],
+        events: Sequence[tuple[str, bytes, bytes, int]],
+        touched: tuple[tuple[int, bytes], ...],
+        flushed: tuple[int, ...],
+    ) -> None:
+        self.commands = commands
+        self._events = events
+        #: Each changed key once, in the order of its first change.
+        self.touched = touched
+        #: Databases that were emptied or swapped as a whole; -1 stands for all of them.
+        self.flushed = flushed
+
+    @property
+    def events(self) -> tuple[KeyEvent, ...]:
+        """The keyspace events; few ask for them."""
+        return tuple(map(KeyEvent._make, self._events))
 
 
 class Consumer(Protocol):
-    """Somebody who acts on what commands did."""
+    """Somebody who acts on what commands did.
+
+    One that has an attribute `wants_events` that is false looks at the commands of a batch only. It
+    may have a method `on_run(database, encoded)`, and then gets commands that stand alone and are
+    sent on as they came in this way, one or more at a time, as the bytes that are to be sent.
+    One that has an attribute `wants_misses` that is false does not look at events of the classes
+    m and n (a key that is missing, a key that is new).
+    """
 
     def on_effects(self, batch: EffectBatch) -> None:
         """Take one batch; must not raise and must not run commands."""
@@ -61,44 +83,75 @@ class Effects:
     dirty: int = 0
     #: Somebody wants to know: the recorder records.
     observed: bool = False
+    #: Somebody wants to know more than which commands to send on.
+    wants_events: bool = False
+    #: Somebody wants to know of keys that are missing, and of those that are new.
+    wants_misses: bool = False
+    #: Something is recorded that was not handed out yet.
+    pending: bool = False
     #: Nesting of transactions and scripts: a batch is handed out when the outermost one ends.
     depth: int = 0
+    #: How far the replication stream is; replication keeps it.
+    stream_offset: int = 0
     consumers: list[Consumer] = field(factory=list)
     _commands: list[Propagated] = field(factory=list)
-    _events: list[KeyEvent] = field(factory=list)
+    _events: list[tuple[str, bytes, bytes, int]] = field(factory=list)
     _touched: dict[tuple[int, bytes], None] = field(factory=dict)
     _flushed: list[int] = field(factory=list)
     _instead: list[Propagated] | None = None
+    #: `on_run` of all consumers; None if one of them has none.
+    _takers: tuple[Callable[[int, bytes], None], ...] | None = None
+    #: What single requests of a pipeline did that is run as one, by the identity of the request.
+    _apart: dict[int, EffectBatch | None] = field(factory=dict)
 
     def add_consumer(self, consumer: Consumer) -> None:
         """From now on `consumer` gets every batch."""
         self.consumers.append(consumer)
-        self.observed = True
+        self.look_around()
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """`consumer` has seen enough."""
         self.consumers.remove(consumer)
-        self.observed = bool(self.consumers)
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Find out anew what is wanted."""
+        consumers = self.consumers
+        self.observed = bool(consumers)
+        self.wants_events = any(getattr(each, "wants_events", True) for each in consumers)
+        self.wants_misses = any(
+            getattr(each, "wants_events", True) and getattr(each, "wants_misses", True)
+            for each in consumers
+        )
+        takers = [getattr(each, "on_run", None) for each in consumers]
+        plain = not self.wants_events and None not in takers
+        self._takers = tuple(take for take in takers if take is not None) if plain else None
 
     def record_change(self, database: int, key: bytes, kind: str, event: bytes) -> None:
-        """A key changed (called by `Database.changed` while observed)."""
+        """A key changed (called by `Database.changed` while somebody wants to know)."""
+        if not self.wants_events:
+            return
+        self.pending = True
         self._touched[(database, key)] = None
         if event:
-            self._events.append(KeyEvent(kind, event, key, database))
+            self._events.append((kind, event, key, database))
 
     def record_event(self, database: int, key: bytes, kind: str, event: bytes) -> None:
         """Something happened around a key that did not change its value (a miss, a new key)."""
-        if self.observed:
-            self._events.append(KeyEvent(kind, event, key, database))
+        if self.wants_misses or (self.wants_events and kind not in "mn"):
+            self.pending = True
+            self._events.append((kind, event, key, database))
 
     def record_flush(self, database: int) -> None:
         """A whole database went away or became another one."""
         if self.observed:
+            self.pending = True
             self._flushed.append(database)
 
     def propagate_instead(self, database: int, *commands: Sequence[bytes]) -> None:
         """Send these commands to replicas and AOF in place of the request; none is allowed."""
         if self.observed:
+            self.pending = True
             if self._instead is None:
                 self._instead = []
             self._instead.extend(Propagated(database, args) for args in commands)
@@ -106,6 +159,7 @@ class Effects:
     def propagate_before(self, database: int, args: Sequence[bytes]) -> None:
         """Send this command ahead of whatever the running command sends (lazy expiry, eviction)."""
         if self.observed:
+            self.pending = True
             self._commands.append(Propagated(database, args))
 
     def finish_command(self, database: int, args: Sequence[bytes], dirty_before: int) -> None:
@@ -114,22 +168,83 @@ class Effects:
         if instead is not None:
             self._commands.extend(instead)
         elif args and self.dirty != dirty_before:
+            self.pending = True
             self._commands.append(Propagated(database, args))
+
+    def settle(self, database: int, args: list[bytes], dirty_before: int) -> None:
+        """`finish_command` and `deliver`, for a command that changed or recorded something."""
+        if self._takers is not None and not self.pending and not self.depth:
+            encoded = pack_bulks(tuple(args))
+            for take in self._takers:
+                take(database, encoded)
+            return
+        self.finish_command(database, args, dirty_before)
+        self.deliver()
+
+    # --- pipelines that are run as one ---------------------------------------------------------
+
+    @property
+    def takes_runs(self) -> bool:
+        """Whether `settle_run` may be used."""
+        return self._takers is not None and not self.pending and not self.depth
+
+    def set_apart(self, database: int, args: list[bytes], dirty_before: int) -> None:
+        """One request of such a pipeline was run by itself: keep what it did until its turn."""
+        self.finish_command(database, args, dirty_before)
+        self._apart[id(args)] = self.take_batch()
+
+    def settle_run(self, database: int, requests: list[list[bytes]]) -> None:
+        """Hand out what a pipeline did: each request is sent on as it came, or was set apart."""
+        if self._apart:
+            self._settle_mixed(database, requests)
+        else:
+            self._hand_on(database, requests)
+
+    def settle_apart(self) -> None:
+        """Hand out what single requests of a pipeline did whose others did nothing."""
+        if self._apart:
+            apart, self._apart = self._apart, {}
+            for batch in apart.values():
+                if batch is not None:
+                    self._hand_out(batch)
+
+    def _hand_on(self, database: int, requests: list[list[bytes]]) -> None:
+        encoded = b"".join([pack_bulks(tuple(args)) for args in requests])
+        for take in self._takers or ():
+            take(database, encoded)
+
+    def _settle_mixed(self, database: int, requests: list[list[bytes]]) -> None:
+        apart, self._apart = self._apart, {}
+        plain: list[list[bytes]] = []
+        for args in requests:
+            if id(args) not in apart:
+                plain.append(args)
+                continue
+            if plain:
+                self._hand_on(database, plain)
+                plain = []
+            batch = apart[id(args)]
+            if batch is not None:
+                self._hand_out(batch)
+        if plain:
+            self._hand_on(database, plain)
+
+    # --- handing out ---------------------------------------------------------------------------
 
     def take_batch(self) -> EffectBatch | None:
         """What was recorded since the last call; None when that is nothing."""
-        if not (self._commands or self._events or self._touched or self._flushed):
+        if not self.pending:
             return None
-        batch = EffectBatch(
-            tuple(self._commands),
-            tuple(self._events),
-            tuple(self._touched),
-            tuple(self._flushed),
-        )
-        self._commands.clear()
-        self._events.clear()
-        self._touched.clear()
-        self._flushed.clear()
+        self.pending = False
+        commands, events = self._commands, self._events
+        touched, flushed = self._touched, self._flushed
+        if not (commands or events or touched or flushed):
+            return None
+        batch = EffectBatch(tuple(commands), tuple(events), tuple(touched), tuple(flushed))
+        commands.clear()
+        events.clear()
+        touched.clear()
+        flushed.clear()
         return batch
 
     def deliver(self) -> None:
@@ -138,5 +253,8 @@ class Effects:
             return
         batch = self.take_batch()
         if batch is not None:
-            for consumer in tuple(self.consumers):
-                consumer.on_effects(batch)
+            self._hand_out(batch)
+
+    def _hand_out(self, batch: EffectBatch) -> None:
+        for consumer in tuple(self.consumers):
+            consumer.on_effects(batch)

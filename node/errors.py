@@ -13,7 +13,12 @@ class CommandError(Exception):
         self.text = text
 
     def encoded(self) -> bytes:
-        """The reply as RESP bytes; line breaks cannot get out of the error line."""
+        """The reply as RESP bytes; line breaks cannot get out of the error line.
+
+        Errors that are raised again and again are one object each, which Python would have remember
+        every frame that it ever passed, with all that these held.
+        """
+        self.__traceback__ = self.__context__ = None
         return b"-" + self.text.replace(b"\r", b" ").replace(b"\n", b" ") + b"\r\n"
 
 

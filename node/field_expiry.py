@@ -53,7 +53,8 @@ def remove_dead_fields(db: "Database", key: bytes, value: HashValue, limit: int 
 
 def may_remove(session: "Session") -> bool:
     """Whether it is this node that decides when fields are gone."""
-    return not (session.db.is_replica or session.machine.gate.is_loading)
+    db = session.db
+    return not (db.is_replica or db.clock.is_replaying or session.machine.gate.is_loading)
 
 
 def without_dead(session: "Session", key: bytes, value: HashValue) -> HashValue | None:

@@ -13,11 +13,11 @@ Only commands and the expiry and eviction cycles change a database, always throu
 """
 
 from binascii import crc_hqx
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ..slots.hashing import SLOT_COUNT, key_slot
+from ..slots.hashing import SLOT_COUNT, key_slot, slots_of
 from ..slots.randomness import Generator
 from .effects import Effects
 from .errors import WRONG_TYPE
@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 _MASK: Final = SLOT_COUNT - 1
 _BRACE: Final = ord("{")
+_LOOK_UP: Final = dict.get
 
 
 def _nothing() -> None:
@@ -43,13 +44,15 @@ def _nothing() -> None:
 class Clock:
     """The time as the node sees it: set before each pass, constant in it."""
 
-    __slots__ = ("monotonic_ms", "now_ms")
+    __slots__ = ("is_replaying", "monotonic_ms", "now_ms")
 
     def __init__(self, now_ms: int = 0, monotonic_ms: int = 0) -> None:
         #: Unix time in milliseconds: lifetimes are wall-clock times.
         self.now_ms = now_ms
         #: Milliseconds of a clock that nobody sets: the cluster brain lives by it.
         self.monotonic_ms = monotonic_ms
+        #: A command runs that was decided elsewhere: whoever sent it knows which keys are dead.
+        self.is_replaying = False
 
 
 class Database:
@@ -113,15 +116,12 @@ class Database:
             self.access.touch(slot, key)
         return value
 
-    def get_many(self, keys: list[bytes]) -> list[Value | None]:
+    def get_many(self, keys: Sequence[bytes]) -> list[Value | None]:
         """`get` for a whole pipeline."""
-        if self.volatile_count or self.access is not None or self.effects.observed:
+        if self.volatile_count or self.access is not None or self.effects.wants_misses:
             return [self.get(key) for key in keys]
-        slots, crc = self.slots, crc_hqx
-        values = [
-            slots[crc(key, 0) & _MASK if _BRACE not in key else key_slot(key)].get(key)
-            for key in keys
-        ]
+        # In two steps, and the second one in C: the processor then waits for several keys at once.
+        values = list(map(_LOOK_UP, self._homes(keys), keys))
         missed = values.count(None)
         self.misses += missed
         self.hits += len(values) - missed
@@ -196,7 +196,7 @@ class Database:
         slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         if self.meter is not None:
             self.meter.replace(key, self.slots[slot].get(key), value)
-        if self.effects.observed and key not in self.slots[slot]:
+        if self.effects.wants_misses and key not in self.slots[slot]:
             self.effects.record_event(self.index, key, "n", b"new")
         self.slots[slot][key] = value
         if self.volatile_count and self.volatile[slot].pop(key, None) is not None:
@@ -204,7 +204,7 @@ class Database:
         if self.access is not None:
             self.access.start(slot, key)
 
-    def set_many(self, keys: list[bytes], values: list[bytes]) -> None:
+    def set_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """`set` and `changed` for as many strings as there are."""
         homes = self.maybe_homes(keys)
         if homes is None:
@@ -221,7 +221,7 @@ class Database:
         slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
         if self.meter is not None:
             self.meter.replace(key, self.slots[slot].get(key), value)
-        if self.effects.observed and key not in self.slots[slot]:
+        if self.effects.wants_misses and key not in self.slots[slot]:
             self.effects.record_event(self.index, key, "n", b"new")
         self.slots[slot][key] = value
         if self.access is not None:
@@ -254,7 +254,7 @@ class Database:
         effects.dirty += 1
         if self.meter is not None:
             self.meter.remeasure(key, self.slots[self.slot_of(key)].get(key))
-        if effects.observed:
+        if effects.wants_events:
             effects.record_change(self.index, key, kind, event)
 
     # --- short cuts ------------------------------------------------------------------------
@@ -265,16 +265,21 @@ class Database:
         That is `dirty`, hits and misses, and nothing else. None when there would be more to do:
         lifetimes, access times, sizes, or somebody who wants to know.
         """
-        if self.volatile_count or self.effects.observed or self.access or self.meter:
+        if self.volatile_count or self.effects.wants_events or self.access or self.meter:
             return None
         return self.slots[crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)]
 
-    def maybe_homes(self, keys: list[bytes]) -> list[dict[bytes, Value]] | None:
+    def maybe_homes(self, keys: Sequence[bytes]) -> list[dict[bytes, Value]] | None:
         """`maybe_home` for many keys."""
-        if self.volatile_count or self.effects.observed or self.access or self.meter:
+        if self.volatile_count or self.effects.wants_events or self.access or self.meter:
             return None
+        return self._homes(keys)
+
+    def _homes(self, keys: Sequence[bytes]) -> list[dict[bytes, Value]]:
         slots, crc = self.slots, crc_hqx
-        return [slots[crc(key, 0) & _MASK if _BRACE not in key else key_slot(key)] for key in keys]
+        if _BRACE in b"".join(keys):
+            return [slots[slot] for slot in slots_of(keys)]
+        return [slots[crc(key, 0) & _MASK] for key in keys]
 
     # --- lifetimes -------------------------------------------------------------------------
 
@@ -300,7 +305,7 @@ class Database:
         """Whether the lifetime of an existing key is over; on a primary that removes it."""
         at_ms = self.volatile[slot].get(key)
         # A key lives through the millisecond that it is to die at.
-        if at_ms is None or at_ms >= self.clock.now_ms:
+        if at_ms is None or at_ms >= self.clock.now_ms or self.clock.is_replaying:
             return False
         if not self.is_replica:
             self.remove_expired(slot, key)
@@ -418,6 +423,8 @@ class Keyspace:
         self.database_count = 1 if clustered else database_count
         self.expired_count = 0
         self._databases: dict[int, Database] = {}
+        #: Keys that are still hidden (slots on their way here); snapshots hold them, too.
+        self.staged: list[Database] = []
         self.is_replica = False
         self._new_access: Callable[[Database], AccessLog] | None = None
         self._metered = False
@@ -479,7 +486,7 @@ class Keyspace:
         """The measured size of all keys; 0 while nothing is measured."""
         return sum(
             database.meter.total_bytes
-            for database in self._databases.values()
+            for database in (*self._databases.values(), *self.staged)
             if database.meter is not None
         )
 

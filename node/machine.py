@@ -14,8 +14,9 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..slots.randomness import Generator
-from .accounts import Accounts
+from .acl.accounts import Accounts
 from .blocking import BlockedClients
+from .client_eviction import ClientEviction
 from .commands.config_commands import ConfigFile
 from .commands.monitor import Monitors
 from .commands.transactions import WatchedKeys
@@ -28,16 +29,28 @@ from .expiry import ExpiryCycle
 from .field_expiry import FieldExpiryCycle
 from .keyspace import Clock, Keyspace
 from .latency import LatencyMonitor
+from .loading import Loading
+from .maintenance import Maintenance
 from .memory_limit import MemoryLimit
+from .migration.coordinator import SlotMigration
+from .migration.transfers import KeyTransfers
+from .notifications import Notifications
 from .observe.process import NoProcess, ProcessFacts
 from .observe.standard import standard_sections
 from .observe.traffic import Traffic
 from .pause import ClientPause
+from .persistence.status import Persistence
+from .pubsub import PubSub
+from .replication.state import Replication
 from .requests import RequestRunner
 from .resp.stream import RequestStream
+from .scripting.functions import Functions
+from .scripting.scripts import Scripts
 from .session import ClientKind, Session, Wait
 from .settings import apply_settings
+from .shutdown import Shutdown
 from .slowlog import SlowLog
+from .tracking import Tracking
 from .values.limits import CollectionLimits
 
 if TYPE_CHECKING:
@@ -45,6 +58,8 @@ if TYPE_CHECKING:
 
 #: A client that has not logged in and does not read its errors gets no more memory than this.
 STRANGER_OUTPUT_MAX_BYTES: Final = 1024 * 1024
+#: Why every client must pass the part of the gate that asks for the route.
+_CLUSTER: Final = "cluster"
 
 
 class Log(Protocol):
@@ -81,6 +96,9 @@ class Machine:
         self.started_ms = now_ms
         self.keyspace = Keyspace(config.databases, config.cluster_enabled, self.clock, rng)
         self.evictor = Evictor(self.keyspace, rng)
+        self.scripts = Scripts(self)
+        #: Serves other clients in the middle of a long command; the runtime puts itself here.
+        self.breathe: Callable[[Session], None] = _no_breath
         self.slowlog = SlowLog(config.is_sensitive)
         self.latency = LatencyMonitor(lambda: self.clock.now_ms // 1000)
         #: The cluster side; None outside a cluster.
@@ -95,9 +113,11 @@ class Machine:
         self.unix_time_us: Callable[[], int] = lambda: self.clock.now_ms * 1000
         #: INFO's sections; features add theirs.
         self.info = standard_sections()
-        self.accounts = Accounts(config)
+        self.accounts = Accounts(self)
         self.watched_keys = WatchedKeys()
         self.pause = ClientPause(self)
+        #: Keys on their way to other servers (MIGRATE).
+        self.transfers = KeyTransfers(self)
         self.gate = Gate(self)
         requests = RequestRunner(self)
         #: Bytes from a client; returns the bytes to send back (perhaps none).
@@ -105,7 +125,6 @@ class Machine:
         #: Runs the requests that wait in a session, unless it is itself waiting for something.
         self.proceed = requests.proceed
         self.blocked = BlockedClients(self)
-        self.monitors = Monitors(self)
         #: Reasons for which every client must pass the gate.
         self._gate_reasons: set[str] = set()
         self.sessions: dict[int, Session] = {}
@@ -130,12 +149,35 @@ class Machine:
         #: Removes dead hash fields.
         self.field_expiry = FieldExpiryCycle(self)
         self.on_tick.append(self.field_expiry)
-        self.memory = MemoryLimit(self)
-        self.traffic = Traffic(self)
-        self.on_tick.append(self.traffic)
+        self._add_listeners()
+        self._add_copies()
         #: When collections stop being compact; every value points to it.
         self.limits = CollectionLimits()
         apply_settings(self)
+
+    def _add_copies(self) -> None:
+        """Where the data comes from and goes to: files, a primary, replicas."""
+        #: Whole slots on their way from and to other nodes of the cluster.
+        self.slot_migration = SlotMigration(self)
+        self.loading = Loading(self)
+        self.functions = Functions(self)
+        self.persistence = Persistence(self)
+        self.persistence.function_sources = self.functions.sources
+        self.persistence.load_function = self.functions.load_stored
+        self.replication = Replication(self)
+        self.shutdown = Shutdown(self)
+
+    def _add_listeners(self) -> None:
+        """What clients hear that is no reply of theirs, and what that may cost."""
+        self.memory = MemoryLimit(self)
+        self.traffic = Traffic(self)
+        self.on_tick.append(self.traffic)
+        self.monitors = Monitors(self)
+        self.pubsub = PubSub(self)
+        self.tracking = Tracking(self)
+        self.maintenance = Maintenance(self)
+        self.notifications = Notifications(self)
+        self.client_eviction = ClientEviction(self)
 
     # --- clients
     # -----------------------------------------------------------------------------------
@@ -175,25 +217,33 @@ class Machine:
 
     def regate(self, session: Session) -> None:
         """Choose the table that a session looks its commands up in."""
+        is_routed = _CLUSTER in self._gate_reasons
         gated = (
-            bool(self._gate_reasons)
+            len(self._gate_reasons) > is_routed
             or not session.authenticated
+            or not session.account.is_unrestricted
             or session.queue is not None
             or bool(session.flags)
             or bool(session.features)
             or session.reply_mode is not session.reply_mode.ON
         )
         session.gated = gated
-        session.lookup = (self.gate.gated if gated else self.gate.plain).get
+        gate = self.gate
+        is_observed = self.keyspace.effects.observed
+        table = gate.gated if gated else gate.ungated(is_routed=is_routed, is_observed=is_observed)
+        session.lookup = table.get
 
     def require_gate(self, reason: str, wanted: bool) -> None:
-        """Something about the node needs (or no longer needs) the full gate for every client."""
-        before = bool(self._gate_reasons)
+        """Something about the node needs (or no longer needs) the gate for every client.
+
+        All of it, but for the reason "cluster": of that alone the route is asked.
+        """
+        before = len(self._gate_reasons)
         if wanted:
             self._gate_reasons.add(reason)
         else:
             self._gate_reasons.discard(reason)
-        if before != bool(self._gate_reasons):
+        if before != len(self._gate_reasons):
             for session in self.sessions.values():
                 self.regate(session)
 
@@ -202,14 +252,23 @@ class Machine:
 
     def add_consumer(self, consumer: Consumer) -> None:
         """`consumer` gets the effects of every command from now on."""
-        self.keyspace.effects.add_consumer(consumer)
-        self.require_gate("effects", True)
+        effects = self.keyspace.effects
+        before = effects.observed
+        effects.add_consumer(consumer)
+        self._on_observation(before)
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """`consumer` has seen enough."""
         effects = self.keyspace.effects
+        before = effects.observed
         effects.remove_consumer(consumer)
-        self.require_gate("effects", effects.observed)
+        self._on_observation(before)
+
+    def _on_observation(self, was_observed: bool) -> None:
+        """Sessions look their commands up where effects are handed on, or where they are not."""
+        if was_observed != self.keyspace.effects.observed:
+            for session in self.sessions.values():
+                self.regate(session)
 
     # --- waiting
     # -----------------------------------------------------------------------------------
@@ -250,7 +309,7 @@ class Machine:
         while (deadline_ms := self.next_deadline_ms()) is not None and deadline_ms <= now_ms:
             _, session_id, wait = heappop(self._deadlines)
             self.unpark(self.sessions[session_id], wait.on_timeout())
-        if self.debug_switches.cron_is_paused:
+        if self.debug_switches.cron_is_paused or self.loading.is_active:
             return
         if self.active_expiry and not self.keyspace.is_replica:
             self._expire_keys(is_time_up)
@@ -316,3 +375,7 @@ def _no_runtime(exit_code: int) -> None:
 
 def _no_sleep(seconds: float) -> None:
     """A machine without a runtime cannot hold up anything."""
+
+
+def _no_breath(session: Session) -> None:
+    """A machine without a runtime has nobody else to serve."""

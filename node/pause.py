@@ -4,6 +4,7 @@ too.
 Several reasons may pause at once; each has its own end, and the strictest mode wins.
 """
 
+from collections.abc import Collection
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,14 @@ class ClientPause:
         modes = [mode for mode, until_ms in self._pauses.values() if until_ms > now_ms]
         return max(modes, default=None)
 
+    def is_for_any(self, reasons: Collection[str]) -> bool:
+        """Whether a pause for one of these reasons is in force."""
+        now_ms = self._machine.clock.now_ms
+        return any(
+            until_ms > now_ms and reason in reasons
+            for reason, (_, until_ms) in self._pauses.items()
+        )
+
     def begin(self, reason: str, mode: PauseMode, until_ms: int) -> None:
         """Pause for a reason; a pause for the same reason is only ever made longer and stricter."""
         old = self._pauses.get(reason)
@@ -43,7 +52,7 @@ class ClientPause:
             mode, until_ms = max(mode, old[0]), max(until_ms, old[1])
         self._pauses[reason] = (mode, until_ms)
         machine = self._machine
-        machine.gate.postpone = self._postpone
+        machine.gate.add_postponement(self._postpone)
         machine.require_gate("pause", True)
         if self.on_tick not in machine.on_tick:
             machine.on_tick.append(self.on_tick)
@@ -59,7 +68,7 @@ class ClientPause:
             return
         machine = self._machine
         self._pauses.clear()
-        machine.gate.postpone = None
+        machine.gate.remove_postponement(self._postpone)
         machine.require_gate("pause", False)
         waiting, self._waiting = self._waiting, set()
         for session in waiting:

@@ -46,6 +46,10 @@ class CommandStream:
         pieces.append(_EXEC)
         return b"".join(pieces)
 
+    def encode_run(self, database: int, encoded: bytes) -> bytes:
+        """Commands that stand alone, encoded already, in their database."""
+        return encoded if database == self.database else self._in_database(database) + encoded
+
     def _in_database(self, index: int) -> bytes:
         if index == self.database:
             return b""

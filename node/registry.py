@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 
 from ..slots.keyspec import KeySpec, compile_key_finder
-from .argument_syntax import parse_arguments
 
 if TYPE_CHECKING:
     from .session import Session
@@ -148,7 +147,7 @@ class CommandSpec:
 
     def flag_names(self) -> list[str]:
         """The flags as COMMAND INFO shows them."""
-        shown = self.flags & ~(Flag.PROTECTED | Flag.TOUCHES_ARBITRARY_KEYS)
+        shown = self.flags & ~(Flag.PROTECTED | Flag.TOUCHES_ARBITRARY_KEYS | Flag.MAY_REPLICATE)
         return [name for name, flag in _FLAG_BY_NAME.items() if flag in shown]
 
 
@@ -192,11 +191,10 @@ def command(
     """Declare the decorated function as a command; its docstring's first line is the summary.
 
     `name` is `"GET"`, or `"CLIENT LIST"` for a sub-command, whose container must be declared
-    before. `args` is the syntax in the small language of `argument_syntax`. `categories` names ACL
-    categories beyond those that the group and the flags imply; a `bare` command has none from its
-    group.
+    before. `args` is the syntax in the small language of `argument_syntax`, read only when somebody
+    asks, since every start would pay for it. `categories` names ACL categories beyond those that
+    the group and the flags imply; a `bare` command has none from its group.
     """
-    parse_arguments(args)  # What cannot be read must not get as far as COMMAND DOCS.
 
     def declare(function: CommandFunction) -> CommandFunction:
         assert function.__doc__, f"{name} needs a docstring"
@@ -280,16 +278,19 @@ def walk(specs: dict[str, CommandSpec]) -> Iterator[CommandSpec]:
 class Statistics:
     """What one node counted for one command."""
 
-    calls: int = 0
     nanoseconds: int = 0
     rejected: int = 0
     failed: int = 0
     #: Calls by the power of two of their microseconds, for LATENCY HISTOGRAM.
     histogram: list[int] = field(factory=lambda: [0] * 40)
 
+    @property
+    def calls(self) -> int:
+        """How often the command ran."""
+        return sum(self.histogram)
+
     def count_run(self, nanoseconds: int, calls: int) -> None:
         """Book a run of `calls` calls that took `nanoseconds` together."""
-        self.calls += calls
         self.nanoseconds += nanoseconds
         self.histogram[(nanoseconds // calls // 1000).bit_length()] += calls
 

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 from .dispatch import WrappedCommand
 from .errors import INTERNAL, CommandError, ProtocolError
+from .lean_tables import RefusedError
 from .registry import Command
 from .resp.encoder import error
+from .resp.stream import LONG_PIPELINE
 from .session import Session
 
 if TYPE_CHECKING:
     from .machine import Machine
 
 _JOIN: Final = b"".join
-#: Shorter pipelines are not worth the look whether they are all of one kind.
-BATCH_MIN: Final = 6
-#: Stands for a null that a client sent, since None says that nothing is odd.
-_NULL: Final = object()
 
 
 class RequestRunner:
@@ -39,17 +37,17 @@ class RequestRunner:
         session.input_bytes += len(data)
         stream = session.stream
         requests = stream.read(data)
-        is_idle = session.wait is None and not session.backlog
-        if is_idle and len(requests) == 1 and not session.outbox:
+        if session.wait is not None or session.backlog:
+            session.backlog += stream.settled(requests, data)
+            return self.proceed(session)
+        if len(requests) == 1 and not session.outbox:
             reply = self._run_one(session, requests[0])
-            if reply and not (session.outbox or stream.failure or stream.unread):
+            if stream.exact is None and reply and not session.outbox:
                 return reply
             return self._finish_turn(session, [reply] if reply else [])
-        if not is_idle:
-            session.backlog += self._proper(session, requests, 0)
-            return self.proceed(session)
         replies = self._take_outbox(session)
-        self._run_batch(session, requests, replies)
+        if len(requests) < LONG_PIPELINE or not self._run_as_one(session, requests, replies):
+            self._run_batch(session, stream.settled(requests, data), replies)
         return self._finish_turn(session, replies)
 
     def proceed(self, session: Session) -> bytes:
@@ -87,7 +85,7 @@ class RequestRunner:
         return replies[0] if len(replies) == 1 else _JOIN(replies)
 
     def _run_one(self, session: Session, args: list[bytes]) -> bytes:
-        """The hot path of a client that waits for each reply; the request is a proper one."""
+        """The hot path of a client that waits for each reply."""
         timer = self._timer
         started = timer()
         try:
@@ -102,11 +100,10 @@ class RequestRunner:
             if not self._count_failure(command, args, failure):
                 return reply
         except Exception as failure:
-            return self._on_failure(session, failure, args, 0) or b""
+            return self._on_failure(session, failure, args)
         elapsed = timer() - started
-        statistics.calls += 1
         statistics.nanoseconds += elapsed
-        statistics.histogram[(elapsed // 1000).bit_length()] += 1
+        statistics.histogram[0 if elapsed < 1000 else (elapsed // 1000).bit_length()] += 1
         return reply
 
     def _run_batch(
@@ -114,12 +111,9 @@ class RequestRunner:
     ) -> None:
         """The hot path of a pipeline.
 
-        A run of equal commands is handed over as a whole to commands that can take one (`batch`).
-        Otherwise time is taken when the command changes, not per request: a run of equal commands
-        shares its time out evenly, and commands that may be slow time themselves (`Gate.call`).
+        Time is taken when the command changes, not per request: a run of equal commands shares its
+        time out evenly, and commands that may be slow time themselves (`Gate.call`).
         """
-        if len(requests) >= BATCH_MIN and self._run_as_one(session, requests, replies):
-            return
         timer = self._timer
         append = replies.append
         run = 0
@@ -128,7 +122,6 @@ class RequestRunner:
         for index, args in enumerate(requests):
             try:
                 command = session.lookup(args[0])
-                _JOIN(args)
                 if command is not previous:
                     if run and previous is not None:
                         now = timer()
@@ -139,20 +132,17 @@ class RequestRunner:
                 if command is None or not command.low <= len(args) <= command.high:
                     reply = self._gate.irregular(session, args)
                 else:
-                    run += 1
                     reply = command.function(session, args)
+                    run += 1
             except CommandError as failure:
-                self._count_failure(command, args, failure)
+                run += self._count_failure(command, args, failure)
                 reply = failure.encoded()
             except Exception as failure:
-                settled = self._on_failure(session, failure, args, index)
-                if settled is None:
-                    break
-                reply = settled
+                reply = self._on_failure(session, failure, args)
             if reply:
                 append(reply)
             elif session.wait is not None or session.close_after_reply or session.close_now:
-                session.backlog += self._proper(session, requests, index + 1)
+                session.backlog += requests[index + 1 :]
                 break
         if previous is not None and run:
             previous.statistics.count_run(timer() - started, run)
@@ -161,9 +151,13 @@ class RequestRunner:
     def _count_failure(
         self, command: Command | WrappedCommand | None, args: list[bytes], failure: CommandError
     ) -> bool:
-        """Book an error reply; False if the command was not run, or was behind the gate already."""
+        """Book an error reply; False if the command was not run."""
         self._gate.count_error(failure)
-        if command is None or not command.low <= len(args) <= command.high:
+        if (
+            command is None
+            or not command.low <= len(args) <= command.high
+            or type(failure) is RefusedError
+        ):
             return False
         command.statistics.failed += 1
         return True
@@ -174,8 +168,8 @@ class RequestRunner:
         """Run a pipeline of one and the same command in one go; False when it is not such a one."""
         try:
             names = {args[0] for args in requests}
-        except (IndexError, TypeError):
-            return False
+        except (IndexError, KeyError, TypeError):
+            return False  # odd, or empty
         if len(names) != 1:
             return False
         command = session.lookup(names.pop())
@@ -196,38 +190,20 @@ class RequestRunner:
         session.last_command = command
         return True
 
-    def _on_failure(
-        self, session: Session, failure: Exception, args: object, taken: int
-    ) -> bytes | None:
-        """Something other than an error reply came out of a request: an odd request, or a bug.
+    def _on_failure(self, session: Session, failure: Exception, args: list[bytes]) -> bytes:
+        """Something other than an error reply came out of a request.
 
         Nothing that a client sends may get past here; a bug in a command costs its client one
-        error. None: the exact parser takes over from request number `taken` on, and what the fast
-        one made of the rest goes.
+        error.
         """
-        if args == []:
+        if not args:
             return b""  # an empty request asks for nothing
-        odd = _odd_part(args)
-        if odd is not None:
-            session.backlog = session.stream.reparse(taken, odd)
-            return None
         self._log_bug(session, failure)
         return INTERNAL.encoded()
 
     def _log_bug(self, session: Session, failure: Exception) -> None:
         self._machine.log.exception(f"A command of client {session.address} failed", failure)
         self._gate.count_error(INTERNAL)
-
-    def _proper(
-        self, session: Session, requests: list[list[bytes]], start: int
-    ) -> list[list[bytes]]:
-        """The requests of the latest read from number `start` on, the odd ones settled."""
-        for index in range(start, len(requests)):
-            if requests[index] != []:
-                odd = _odd_part(requests[index])
-                if odd is not None:
-                    return requests[start:index] + session.stream.reparse(index, odd)
-        return requests[start:]
 
     def _break_off(self, session: Session, failure: ProtocolError) -> None:
         """The client broke the protocol: tell it, and hang up."""
@@ -236,11 +212,3 @@ class RequestRunner:
         self._machine.log.verbose(f"{failure.text.decode('latin-1')} from client {session.address}")
         session.outbox.append(error(b"ERR " + failure.text))
         session.close(after_reply=True)
-
-
-def _odd_part(args: object) -> object | None:
-    """What in a request is no bulk string, itself or one of its words; None if all is well."""
-    for word in args if isinstance(args, list) else [args]:
-        if type(word) is not bytes or not isinstance(args, list):
-            return _NULL if word is None else word
-    return None

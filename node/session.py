@@ -13,6 +13,7 @@ from .resp.encoder import RESP2, RESP3, Resp2
 from .resp.stream import RequestStream
 
 if TYPE_CHECKING:
+    from .acl.users import User
     from .dispatch import WrappedCommand
     from .keyspace import Database
     from .machine import Machine
@@ -57,11 +58,16 @@ class Wait:
         self.on_timeout = on_timeout
         self.release = release
 
+    def __lt__(self, other: "Wait") -> bool:
+        # Waits stand in a heap by their deadlines; of equal ones either may be the first.
+        return False
+
 
 class Session:
     """One client."""
 
     __slots__ = (
+        "account",
         "address",
         "asking",
         "authenticated",
@@ -99,8 +105,9 @@ class Session:
         "sent_bytes",
         "stream",
         "transport",
-        "user",
+        "uses_tls",
         "wait",
+        "written_offset",
     )
 
     def __init__(self, machine: "Machine", session_id: int, database: "Database") -> None:
@@ -121,7 +128,8 @@ class Session:
         self.output_bytes = 0
         self.over_soft_limit_since_ms: int | None = None
         self.authenticated = True
-        self.user = b"default"
+        #: Whose rights this client has.
+        self.account: User = machine.accounts.default
         self.name = b""
         #: The number of the socket, for CLIENT LIST; the runtime knows it.
         self.descriptor = -1
@@ -151,10 +159,19 @@ class Session:
         #: up.
         self.may_block = True
         self.wait: Wait | None = None
+        #: Where the replication stream was after the last write of this client.
+        self.written_offset = 0
         #: Room for the state of features (pub/sub, tracking, ...), by feature name.
         self.features: dict[str, Any] = {}
         #: The runtime's own end of this client; opaque here.
         self.transport: Any = None
+        #: The client came by the TLS port, and wants to hear of such ports.
+        self.uses_tls = False
+
+    @property
+    def user(self) -> bytes:
+        """The name of the user that this client is."""
+        return self.account.name
 
     @property
     def resp3(self) -> bool:

@@ -9,8 +9,8 @@ from .eviction import Policy
 if TYPE_CHECKING:
     from .machine import Machine
 
-_NO_ACL: Final = (
-    "ACL users are not supported yet. Remove this line; `requirepass` sets a password for all."
+_TWO_PLACES: Final = (
+    "Users are defined in an ACL file or by `user` lines in the configuration, but not in both."
 )
 #: What `machine.limits` has under the names of directives.
 _COLLECTION_LIMITS: Final = (
@@ -33,6 +33,13 @@ def apply_settings(machine: "Machine") -> None:
     Raises ConfigFileError if the node cannot do what the configuration asks for.
     """
     config = machine.config
+
+    def default_password() -> None:
+        machine.accounts.set_default_password(config.requirepass)
+
+    # Before the lines: a `user default` line has the last word.
+    default_password()
+    config.on_change("requirepass", _never_refusing(default_password))
     _obey_lines(machine)
 
     def slowlog() -> None:
@@ -80,12 +87,16 @@ def apply_settings(machine: "Machine") -> None:
 def _obey_lines(machine: "Machine") -> None:
     """What the file says in lines that are no directives, in their order."""
     config = machine.config
-    # To serve everybody as if nobody had been restricted would be the worst of answers.
+    users = [words for name, words in config.other_lines if name == "user"]
+    if config.aclfile and users:
+        raise _refused("aclfile", [config.aclfile], _TWO_PLACES)
     if config.aclfile:
-        raise _refused("aclfile", [config.aclfile], _NO_ACL)
+        # To serve everybody as if nobody had been restricted would be the worst of answers.
+        machine.accounts.shut()
+    reason = machine.accounts.load_lines(users)
+    if reason is not None:
+        raise ConfigFileError(None, "user", reason)
     for name, words in config.other_lines:
-        if name == "user":
-            raise _refused(name, words[0].split()[:1], _NO_ACL)
         if name == "rename-command":
             reason = machine.gate.rename(bytes_from(words[0]), bytes_from(words[1]))
             if reason is not None:

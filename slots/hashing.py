@@ -5,6 +5,7 @@ the hash tag in it, modulo 16384.
 """
 
 from binascii import crc_hqx
+from collections.abc import Sequence
 from typing import Final
 
 SLOT_COUNT: Final = 16384
@@ -27,3 +28,15 @@ def key_slot(key: bytes) -> int:
     if _BRACE in key:
         key = hash_tag(key)
     return crc_hqx(key, 0) & _MASK
+
+
+def slots_of(keys: Sequence[bytes]) -> list[int]:
+    """The hash slots of several keys, at least one; quick for those that begin with one tag."""
+    first = keys[0]
+    start = first.find(b"{")
+    end = first.find(b"}", start + 1)
+    if start >= 0 and end > start + 1:
+        length = end + 1
+        if [key[:length] for key in keys].count(first[:length]) == len(keys):
+            return [key_slot(first)] * len(keys)
+    return [key_slot(key) for key in keys]

@@ -30,6 +30,12 @@ class Subcommand:
 
 
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
+    "up": Subcommand(".up.cli", "start a local cluster, and watch it until Ctrl-C"),
+    "down": Subcommand(".up.down", "end a local cluster that was left running"),
+    "status": Subcommand(".up.status", "show the local clusters that were left running"),
+    "cluster": Subcommand(".admin.cli", "look at a cluster and change it: create, check, fix ..."),
+    "chaos": Subcommand(".chaos.cli", "break a cluster by a plan, and see what it keeps"),
+    "dump": Subcommand(".dump.cli", "show or check the files that a node wrote"),
     "sim": Subcommand(".sim.cli", "simulate clusters in virtual time, from seeds"),
 }
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
+from ..client_eviction import client_bytes, queued_bytes
 from ..errors import NOT_AN_INTEGER, SYNTAX, TIMEOUT_NEGATIVE, TIMEOUT_NOT_AN_INTEGER, CommandError
 from ..pause import PauseMode
 from ..registry import command, container
 from ..resp.encoder import OK, bulk, integer
 from ..session import ClientKind, ReplyMode, Session
+from ..tracking import FEATURE as TRACKING
 from ..values.numbers import parse_integer
 from .help import help_reply
 
@@ -95,18 +97,19 @@ def _flag_letters(session: Session) -> str:
     }[session.kind]
     if "subscribed" in session.flags and "P" not in letters:
         letters += "P"
+    if "monitor" in session.flags:
+        letters = "O" + letters
+    if session.queue is not None:
+        letters += "x"
+    if session.wait is not None:
+        letters += "b"
     for flag, letter in (
-        ("monitor", "O"),
         ("tracking", "t"),
         ("tracking-broken", "R"),
         ("tracking-broadcast", "B"),
     ):
         if flag in session.flags:
             letters += letter
-    if session.queue is not None:
-        letters += "x"
-    if session.wait is not None:
-        letters += "b"
     if session.close_after_reply:
         letters += "c"
     if session.close_now:
@@ -131,6 +134,7 @@ def describe(session: Session) -> bytes:
     now_ms = session.machine.clock.now_ms
     pending = session.stream.pending_bytes
     last = session.last_command
+    tracker = session.features.get(TRACKING)
     fields = {
         "id": session.id,
         "addr": session.address,
@@ -149,17 +153,17 @@ def describe(session: Session) -> bytes:
         "qbuf": pending,
         "qbuf-free": 0,
         "argv-mem": 0,
-        "multi-mem": sum(sum(map(len, args)) for _, args in session.queue or ()),
+        "multi-mem": queued_bytes(session),
         "rbs": 0,
         "rbp": 0,
         "obl": 0,
         "oll": 1 if session.output_bytes else 0,
         "omem": session.output_bytes,
-        "tot-mem": pending + session.output_bytes + 2048,
+        "tot-mem": client_bytes(session),
         "events": "rw" if session.output_bytes else "r",
         "cmd": last.full_name if last is not None else "NULL",
         "user": session.user.decode("latin-1"),
-        "redir": -1,
+        "redir": tracker.redirect_id if tracker is not None else -1,
         "resp": session.encoder.protocol,
         "lib-name": session.library_name.decode("latin-1"),
         "lib-ver": session.library_version.decode("latin-1"),
@@ -222,7 +226,7 @@ def _kind_of(session: Session) -> ClientKind:
 
 def _client_id(text: bytes) -> int:
     number = parse_integer(text)
-    if number is None or number < 1:
+    if number is None:
         raise CommandError(b"ERR Invalid client ID")
     return number
 
@@ -363,7 +367,10 @@ def unblock(session: Session, args: list[bytes]) -> bytes:
             raise CommandError(b"ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
         as_error = args[3].upper() == b"ERROR"
     elif len(args) > 4:
-        raise SYNTAX
+        raise CommandError(
+            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try CLIENT HELP."
+            % args[1][:128]
+        )
     number = parse_integer(args[2])
     if number is None:
         raise NOT_AN_INTEGER
@@ -389,9 +396,11 @@ def reply(session: Session, args: list[bytes]) -> bytes:
     elif mode == b"OFF":
         session.reply_mode = ReplyMode.OFF
     elif mode == b"SKIP":
-        if session.reply_mode is ReplyMode.ON:
+        if session.reply_mode is not ReplyMode.OFF:
             session.reply_mode = ReplyMode.SKIP
-            session.flags.add("skip-armed")
+            if session.gated:
+                # The gate is about to hear the (missing) reply to this very request.
+                session.flags.add("skip-armed")
     else:
         raise SYNTAX
     session.machine.regate(session)

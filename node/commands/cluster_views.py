@@ -21,7 +21,7 @@ from .cluster_brain import READ, VARYING, carry_out, cluster_of, encode_view, no
 def nodes(session: Session, args: list[bytes]) -> bytes:
     """Describes every node in a line, as nodes.conf does."""
     cluster = cluster_of(session)
-    text = views.nodes_text(cluster.core, cluster.viewer())
+    text = views.nodes_text(cluster.core, cluster.viewer(session))
     return session.encoder.verbatim(text.encode())
 
 
@@ -38,7 +38,7 @@ def nodes(session: Session, args: list[bytes]) -> bytes:
 def slots(session: Session, args: list[bytes]) -> bytes:
     """Lists the slot ranges, each with its primary and its replicas."""
     cluster = cluster_of(session)
-    return encode_view(session.encoder, views.slots_view(cluster.core, cluster.viewer()))
+    return encode_view(session.encoder, views.slots_view(cluster.core, cluster.viewer(session)))
 
 
 @command(
@@ -53,7 +53,7 @@ def slots(session: Session, args: list[bytes]) -> bytes:
 def shards(session: Session, args: list[bytes]) -> bytes:
     """Lists the shards with their slots and nodes."""
     cluster = cluster_of(session)
-    return encode_view(session.encoder, views.shards_view(cluster.core, cluster.viewer()))
+    return encode_view(session.encoder, views.shards_view(cluster.core, cluster.viewer(session)))
 
 
 @command(
@@ -99,7 +99,7 @@ def _replica_lines(session: Session, args: list[bytes]) -> bytes:
         raise CommandError(b"ERR Unknown node %b" % args[2])
     if node.is_replica:
         raise CommandError(b"ERR The specified node is not a master")
-    lines = views.replica_lines(cluster.core, node_id, cluster.viewer())
+    lines = views.replica_lines(cluster.core, node_id, cluster.viewer(session))
     return bulk_array([line.encode() for line in lines])
 
 

@@ -89,7 +89,7 @@ def rewrite(session: Session, args: list[bytes]) -> bytes:
     if file is None:
         raise CommandError(b"ERR The server is running without a config file")
     try:
-        file.replace(machine.config.rewrite(file.read()))
+        file.replace(machine.config.rewrite(file.read(), machine.accounts.lines()))
     except OSError as failure:
         reason = failure.strerror or str(failure)
         machine.log.warning(f"CONFIG REWRITE failed: {reason}")

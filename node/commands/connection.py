@@ -74,12 +74,10 @@ def select(session: Session, args: list[bytes]) -> bytes:
     return OK
 
 
-def log_in(session: Session, user: bytes, password: bytes) -> None:
+def log_in(session: Session, user: bytes, password: bytes, word: bytes) -> None:
     """Make the client that user, or raise; a failed attempt changes nothing."""
-    if not session.machine.accounts.is_password_right(user, password):
+    if not session.machine.accounts.log_in(session, user, password, word):
         raise _WRONG_PASSWORD
-    session.user = user
-    session.authenticated = True
     session.stream.logged_in()
     session.machine.regate(session)
 
@@ -97,12 +95,12 @@ def auth(session: Session, args: list[bytes]) -> bytes:
     """Logs the client in."""
     if len(args) > 3:
         raise SYNTAX
-    if len(args) == 2 and session.machine.accounts.is_open:
+    if len(args) == 2 and session.machine.accounts.default.needs_no_password:
         raise CommandError(
             b"ERR AUTH <password> called without any password configured for the default user. "
             b"Are you sure your configuration is correct?",
         )
-    log_in(session, args[1] if len(args) == 3 else b"default", args[-1])
+    log_in(session, args[1] if len(args) == 3 else b"default", args[-1], args[0])
     return OK
 
 
@@ -126,7 +124,7 @@ def hello(session: Session, args: list[bytes]) -> bytes:
         version = wanted
     credentials, name = _hello_options(args)
     if credentials is not None:
-        log_in(session, *credentials)
+        log_in(session, *credentials, args[0])
     if not session.authenticated:
         raise CommandError(
             b"NOAUTH HELLO must be called with the client already authenticated, otherwise the "
@@ -182,7 +180,7 @@ def reset(session: Session, args: list[bytes]) -> bytes:
     session.select(0)
     session.use_protocol(2)
     session.name = b""
-    session.user = b"default"
+    session.account = machine.accounts.default
     session.authenticated = machine.accounts.is_open
     session.reply_mode = session.reply_mode.ON
     session.readonly = session.asking = False

@@ -25,6 +25,7 @@ from ..session import Session
 from ..values.glob import glob_match
 from ..values.kinds import SHARED_COUNT, encoding_name, is_shared_integer
 from ..values.numbers import parse_float_loosely, parse_integer
+from .persistence import debug_load_log, debug_reload
 from .privileges import require_enabled
 from .protocol_samples import protocol_sample
 
@@ -360,14 +361,24 @@ def _unavailable(session: Session, args: list[bytes]) -> bytes:
 
 
 for _name, _help in (
-    ("RELOAD [MERGE] [NOFLUSH] [NOSAVE]", "Saves the data and loads it again."),
-    ("LOADAOF", "Loads the append-only file again."),
     ("CLUSTERLINK KILL to|from|all node-id", "Cuts links to another node."),
     ("DROP-CLUSTER-PACKET-FILTER type", "Drops packets of one type; -1 drops none."),
 ):
     _SUBCOMMANDS[_name.split()[0].encode()] = Subcommand(
         2, _ANY_NUMBER, _name, f"{_help} Not available yet.", _unavailable
     )
+
+
+_SUBCOMMANDS[b"RELOAD"] = Subcommand(
+    2,
+    _ANY_NUMBER,
+    "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+    "Saves the data and loads it again.",
+    debug_reload,
+)
+_SUBCOMMANDS[b"LOADAOF"] = Subcommand(
+    2, 2, "LOADAOF", "Loads the append-only file again.", debug_load_log
+)
 
 
 @_subcommand("HELP", 2, 2)

@@ -81,7 +81,8 @@ def _set_lifetime(session: Session, args: list[bytes], since_ms: int, in_seconds
         return ZERO
     machine = session.machine
     effects = db.effects
-    if at_ms <= db.clock.now_ms and not db.is_replica and not machine.gate.is_loading:
+    is_dead = at_ms <= db.clock.now_ms and not db.clock.is_replaying
+    if is_dead and not db.is_replica and not machine.gate.is_loading:
         word = b"UNLINK" if machine.config.lazyfree_lazy_expire else b"DEL"
         remove(session, key)
         effects.propagate_instead(db.index, (word, key))

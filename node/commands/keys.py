@@ -389,6 +389,7 @@ def flushall(session: Session, args: list[bytes]) -> bytes:
         _clear(session, db)
     keyspace.effects.record_flush(_ALL_DATABASES)
     keyspace.effects.propagate_instead(session.db.index, args)
+    session.machine.persistence.on_flush_all()
     return OK
 
 

@@ -77,8 +77,8 @@ def stats(session: Session, args: list[bytes]) -> bytes:
         "clients.normal": integer(report.clients),
         "cluster.links": integer(0),
         "aof.buffer": integer(0),
-        "lua.caches": integer(0),
-        "functions.caches": integer(0),
+        "lua.caches": integer(machine.scripts.size_bytes),
+        "functions.caches": integer(machine.functions.size_bytes),
     }
     for database, count in databases:
         figures[f"db.{database.index}"] = (

@@ -1,18 +1,20 @@
-"""The node as a whole: its end, its role, its drawings; saving and modules, which it has not."""
+"""The node as a whole: its end, its role, its drawings; and modules, which it has not."""
 
 from typing import Final
 
 from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError
 from ..registry import command, container
-from ..resp.encoder import EMPTY_ARRAY, array, bulk, integer
+from ..resp.encoder import EMPTY_ARRAY, OK
 from ..session import Session
 from ..values.numbers import parse_integer
 from ..version import CLUSTRIO_VERSION, REDIS_VERSION
 from .help import help_reply
 from .privileges import require_enabled
 
-_NO_SAVING: Final = CommandError(b"ERR saving is not available yet: this server has no persistence")
 _NO_SHUTDOWN: Final = CommandError(b"ERR No shutdown in progress.")
+_NO_WAITING: Final = CommandError(
+    b"ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client"
+)
 _NO_MODULES: Final = CommandError(b"ERR modules cannot be loaded: this server is written in Python")
 _NO_SUCH_MODULE: Final = CommandError(b"ERR Error unloading module: no such module with that name")
 _SHUTDOWN_WORDS: Final = frozenset({b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"ABORT"})
@@ -35,76 +37,24 @@ def shutdown(session: Session, args: list[bytes]) -> bytes:
     if b"ABORT" in words:
         if len(args) > 2:
             raise SYNTAX
-        raise _NO_SHUTDOWN
-    if b"SAVE" in words:
-        raise _NO_SAVING
-    machine = session.machine
+        if not session.machine.shutdown.abort():
+            raise _NO_SHUTDOWN
+        return OK
+    machine, is_now = session.machine, b"NOW" in words
+    if not is_now and not session.may_block:
+        raise _NO_WAITING
+    running = machine.scripts.running
+    if running.session is not None and b"NOSAVE" not in words:
+        raise running.busy_error
     machine.log.warning("User requested shutdown...")
-    if machine.config.save and b"NOSAVE" not in words:
-        machine.log.warning("The data set is not saved: there is no persistence yet.")
+    save = None if not words & {b"SAVE", b"NOSAVE"} else b"SAVE" in words
+    is_settled = machine.shutdown.begin(save, is_forced=b"FORCE" in words, is_now=is_now)
+    if not is_settled:
+        return machine.shutdown.park(session)
     # Nothing that stands behind SHUTDOWN in a pipeline may run.
     session.close(after_reply=True)
-    machine.on_shutdown(0)
+    running.abandon()
     return b""
-
-
-# --- saving
-# ----------------------------------------------------------------------------------------
-
-
-@command(
-    "SAVE",
-    group="server",
-    since="1.0.0",
-    arity=1,
-    flags="admin noscript no_async_loading no_multi",
-    complexity="O(N) in the number of keys",
-)
-def save(session: Session, args: list[bytes]) -> bytes:
-    """Refuses: there is nothing yet that could save."""
-    raise _NO_SAVING
-
-
-@command(
-    "BGSAVE",
-    group="server",
-    since="1.0.0",
-    arity=-1,
-    flags="admin noscript no_async_loading",
-    args="[SCHEDULE]",
-)
-def background_save(session: Session, args: list[bytes]) -> bytes:
-    """Refuses: there is nothing yet that could save."""
-    if len(args) > 1 and (len(args) > 2 or args[1].upper() != b"SCHEDULE"):
-        raise SYNTAX
-    raise _NO_SAVING
-
-
-@command(
-    "LASTSAVE",
-    group="server",
-    since="1.0.0",
-    arity=1,
-    flags="loading stale fast",
-    categories="admin dangerous",
-    tips=("nondeterministic_output",),
-)
-def last_save(session: Session, args: list[bytes]) -> bytes:
-    """Returns when the data was saved last; before the first time, when the server started."""
-    return integer(session.machine.started_ms // 1000)
-
-
-@command(
-    "ROLE",
-    group="server",
-    since="2.8.12",
-    arity=1,
-    flags="noscript loading stale fast",
-    categories="admin dangerous",
-)
-def role(session: Session, args: list[bytes]) -> bytes:
-    """Returns whether this is a primary or a replica, and how far replication has got."""
-    return array([bulk(b"master"), integer(0), EMPTY_ARRAY])
 
 
 # --- modules

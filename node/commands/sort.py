@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import define, field
 
@@ -25,9 +25,6 @@ from ..values.setvalue import SetValue
 from ..values.zsetvalue import ZSetValue
 from .scan import maybe_only_slot
 
-if TYPE_CHECKING:
-    from ..machine import Machine
-
 _NOT_A_WEIGHT: Final = CommandError(b"ERR One or more scores can't be converted into double")
 _BY_DENIED: Final = CommandError(
     b"ERR BY option of SORT denied in Cluster mode when keys formed by the pattern may be in "
@@ -36,6 +33,12 @@ _BY_DENIED: Final = CommandError(
 _GET_DENIED: Final = CommandError(
     b"ERR GET option of SORT denied in Cluster mode when keys formed by the pattern may be in "
     b"different slots."
+)
+_BY_FORBIDDEN: Final = CommandError(
+    b"ERR BY option of SORT denied due to insufficient ACL permissions."
+)
+_GET_FORBIDDEN: Final = CommandError(
+    b"ERR GET option of SORT denied due to insufficient ACL permissions."
 )
 _ITSELF: Final = b"#"
 #: Up to so many digits nothing can be out of range.
@@ -122,9 +125,9 @@ def sort_ro(session: Session, args: list[bytes]) -> bytes:
     return _sort(session, args, may_store=False)
 
 
-def _parse(machine: "Machine", args: list[bytes], may_store: bool) -> _Request:
+def _parse(session: Session, args: list[bytes], may_store: bool) -> _Request:
     request = _Request()
-    is_clustered = machine.config.cluster_enabled
+    is_clustered = session.machine.config.cluster_enabled
     position = 2
     while position < len(args):
         word = args[position].upper()
@@ -147,6 +150,8 @@ def _parse(machine: "Machine", args: list[bytes], may_store: bool) -> _Request:
                 request.is_unsorted = True
             elif is_clustered and maybe_only_slot(pattern) != key_slot(args[1]):
                 raise _BY_DENIED
+            elif not _may_read_any_key(session, args, may_store):
+                raise _BY_FORBIDDEN
         elif word == b"GET" and more:
             position += 1
             pattern = args[position]
@@ -156,11 +161,22 @@ def _parse(machine: "Machine", args: list[bytes], may_store: bool) -> _Request:
                 and maybe_only_slot(pattern) != key_slot(args[1])
             ):
                 raise _GET_DENIED
+            if not _may_read_any_key(session, args, may_store):
+                raise _GET_FORBIDDEN
             request.get_patterns.append(pattern)
         else:
             raise SYNTAX
         position += 1
     return request
+
+
+def _may_read_any_key(session: Session, args: list[bytes], may_store: bool) -> bool:
+    """Whether the client may read whatever keys a pattern leads to."""
+    account = session.account
+    if account.is_unrestricted:
+        return True
+    command = session.machine.gate.commands[b"SORT" if may_store else b"SORT_RO"]
+    return account.may_read_any_key(command, args)
 
 
 def _integer(text: bytes) -> int:
@@ -171,7 +187,7 @@ def _integer(text: bytes) -> int:
 
 
 def _sort(session: Session, args: list[bytes], *, may_store: bool) -> bytes:
-    request = _parse(session.machine, args, may_store)
+    request = _parse(session, args, may_store)
     db = session.db
     elements = _ordered(session, request, db.get(args[1]))
     patterns = request.get_patterns

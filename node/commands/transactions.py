@@ -5,6 +5,8 @@ request which could not even be queued is refused as a whole; errors while it ru
 among others.
 """
 
+from typing import Final
+
 from ...slots.keyspec import key_range
 from ..effects import EffectBatch
 from ..errors import EXEC_ABORT, CommandError
@@ -71,14 +73,17 @@ def exec_(session: Session, args: list[bytes]) -> bytes:
         raise EXEC_ABORT
     if is_stale:
         return session.encoder.null_array
-    gate = session.machine.gate
-    effects = session.machine.keyspace.effects
+    machine = session.machine
+    gate = machine.gate
+    effects = machine.keyspace.effects
     replies: list[bytes] = []
     session.may_block = False
     effects.depth += 1
     try:
         for queued, request in queue:
             try:
+                if gate.authorize is not None:
+                    machine.accounts.authorize_queued(session, queued, request)
                 replies.append(gate.call(session, queued, request))
             except CommandError as failure:
                 gate.count_error(failure)
@@ -86,6 +91,8 @@ def exec_(session: Session, args: list[bytes]) -> bytes:
     finally:
         effects.depth -= 1
         session.may_block = True
+        # The queued commands speak for themselves; EXEC is added by whoever writes them down.
+        effects.propagate_instead(session.db.index)
     return array(replies)
 
 
@@ -95,6 +102,8 @@ def exec_(session: Session, args: list[bytes]) -> bytes:
 
 class WatchedKeys:
     """Who watches which key of one node; learns of changes as a consumer of effects."""
+
+    wants_misses: Final = False
 
     def __init__(self) -> None:
         self.watchers: dict[tuple[int, bytes], set[Session]] = {}

@@ -11,7 +11,7 @@ from .special_kinds import BindKind, DirectoryKind, OomScoresKind
 
 _IMMUTABLE: Final = Trait.IMMUTABLE
 _UNSUPPORTED: Final = Trait.UNSUPPORTED
-_TLS_FILE: Final = Trait.UNSUPPORTED | Trait.VOLATILE
+_TLS_FILE: Final = Trait.VOLATILE
 
 _TITLE_VARIABLES: Final = frozenset(
     {"title", "listen-addr", "server-mode", "config-file", "port", "tls-port", "unixsocket"},
@@ -93,11 +93,11 @@ class TlsDirectives(Declarations):
 
     section = "TLS"
 
-    tls_port = integer("tls-port", 0, 0, 65535, "Port for TLS clients; 0 for none.", _UNSUPPORTED)
+    tls_port = integer("tls-port", 0, 0, 65535, "Port for TLS clients; 0 for none.")
     tls_cert_file = maybe_string("tls-cert-file", "The node's certificate (PEM).", _TLS_FILE)
     tls_key_file = maybe_string("tls-key-file", "The private key to it (PEM).", _TLS_FILE)
     tls_key_file_pass = maybe_string(
-        "tls-key-file-pass", "What the private key is encrypted with.", _UNSUPPORTED
+        "tls-key-file-pass", "What the private key is encrypted with.", Trait.SENSITIVE
     )
     tls_client_cert_file = maybe_string(
         "tls-client-cert-file", "Certificate to show when this node is the client.", _TLS_FILE
@@ -106,7 +106,7 @@ class TlsDirectives(Declarations):
         "tls-client-key-file", "The private key to that certificate.", _TLS_FILE
     )
     tls_client_key_file_pass = maybe_string(
-        "tls-client-key-file-pass", "What that private key is encrypted with.", _UNSUPPORTED
+        "tls-client-key-file-pass", "What that private key is encrypted with.", Trait.SENSITIVE
     )
     tls_dh_params_file = maybe_string(
         "tls-dh-params-file", "Diffie-Hellman parameters for old OpenSSL versions.", _TLS_FILE
@@ -122,20 +122,19 @@ class TlsDirectives(Declarations):
         "yes",
         ("no", "yes", "optional"),
         "Whether clients have to show a certificate.",
-        _UNSUPPORTED,
     )
     tls_replication = boolean(
-        "tls-replication", False, "Use TLS between a replica and its primary.", _UNSUPPORTED
+        "tls-replication", False, "Use TLS between a replica and its primary."
     )
-    tls_cluster = boolean("tls-cluster", False, "Use TLS on the cluster bus.", _UNSUPPORTED)
-    tls_protocols = maybe_string("tls-protocols", "TLS versions to accept.", _UNSUPPORTED)
-    tls_ciphers = maybe_string("tls-ciphers", "Ciphers up to TLS 1.2.", _UNSUPPORTED)
+    tls_cluster = boolean("tls-cluster", False, "Use TLS on the cluster bus.")
+    tls_protocols = maybe_string("tls-protocols", "TLS versions to accept.")
+    tls_ciphers = maybe_string("tls-ciphers", "Ciphers up to TLS 1.2.")
     tls_ciphersuites = maybe_string("tls-ciphersuites", "Ciphers of TLS 1.3.", _UNSUPPORTED)
     tls_prefer_server_ciphers = boolean(
-        "tls-prefer-server-ciphers", False, "Let the node choose the cipher.", _UNSUPPORTED
+        "tls-prefer-server-ciphers", False, "Let the node choose the cipher."
     )
     tls_session_caching = boolean(
-        "tls-session-caching", True, "Let clients take up an earlier session.", _UNSUPPORTED
+        "tls-session-caching", True, "Let clients take up an earlier session."
     )
     tls_session_cache_size = integer(
         "tls-session-cache-size",

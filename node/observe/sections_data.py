@@ -1,4 +1,4 @@
-"""INFO memory, persistence and keyspace."""
+"""INFO memory and keyspace."""
 
 from collections.abc import Sequence
 from itertools import chain, islice
@@ -73,6 +73,9 @@ def memory(machine: "Machine") -> Sequence[Field]:
     config = machine.config
     total = machine.process.total_memory_bytes
     surplus = report.resident - report.used
+    scripts, functions = machine.scripts, machine.functions
+    vm_total = scripts.lua_bytes + functions.lua_bytes
+    kept = scripts.size_bytes + functions.size_bytes
     pending = sum(hook.pending for hook in machine.on_tick if isinstance(hook, LazyFree))
     return [
         ("used_memory", report.used),
@@ -91,19 +94,19 @@ def memory(machine: "Machine") -> Sequence[Field]:
         ("allocator_resident", report.resident),
         ("total_system_memory", total),
         ("total_system_memory_human", _human(total)),
-        ("used_memory_lua", 0),
-        ("used_memory_vm_eval", 0),
-        ("used_memory_lua_human", "0B"),
-        ("used_memory_scripts_eval", 0),
-        ("number_of_cached_scripts", 0),
-        ("number_of_functions", 0),
-        ("number_of_libraries", 0),
-        ("used_memory_vm_functions", 0),
-        ("used_memory_vm_total", 0),
-        ("used_memory_vm_total_human", "0B"),
-        ("used_memory_functions", 0),
-        ("used_memory_scripts", 0),
-        ("used_memory_scripts_human", "0B"),
+        ("used_memory_lua", scripts.lua_bytes),
+        ("used_memory_vm_eval", scripts.lua_bytes),
+        ("used_memory_lua_human", _human(scripts.lua_bytes)),
+        ("used_memory_scripts_eval", scripts.size_bytes),
+        ("number_of_cached_scripts", len(scripts)),
+        ("number_of_functions", len(functions)),
+        ("number_of_libraries", len(functions.libraries)),
+        ("used_memory_vm_functions", functions.lua_bytes),
+        ("used_memory_vm_total", vm_total),
+        ("used_memory_vm_total_human", _human(vm_total)),
+        ("used_memory_functions", functions.size_bytes),
+        ("used_memory_scripts", kept),
+        ("used_memory_scripts_human", _human(kept)),
         ("maxmemory", config.maxmemory),
         ("maxmemory_human", _human(config.maxmemory)),
         ("maxmemory_policy", config.maxmemory_policy),
@@ -121,7 +124,7 @@ def memory(machine: "Machine") -> Sequence[Field]:
         ("mem_clients_slaves", 0),
         ("mem_clients_normal", report.clients),
         ("mem_cluster_links", 0),
-        ("mem_aof_buffer", 0),
+        ("mem_aof_buffer", machine.persistence.log_buffer_bytes()),
         ("mem_allocator", "python"),
         ("active_defrag_running", 0),
         ("lazyfree_pending_objects", pending),
@@ -131,42 +134,6 @@ def memory(machine: "Machine") -> Sequence[Field]:
 
 def _human(size_bytes: int) -> str:
     return format_bytes_for_humans(size_bytes).decode()
-
-
-def persistence(machine: "Machine") -> Sequence[Field]:
-    """A node that keeps nothing on disk."""
-    return [
-        ("loading", int(machine.gate.is_loading)),
-        ("async_loading", 0),
-        ("current_cow_peak", 0),
-        ("current_cow_size", 0),
-        ("current_cow_size_age", 0),
-        ("current_fork_perc", "0.00"),
-        ("current_save_keys_processed", 0),
-        ("current_save_keys_total", 0),
-        ("rdb_changes_since_last_save", machine.keyspace.effects.dirty),
-        ("rdb_bgsave_in_progress", 0),
-        ("rdb_last_save_time", machine.started_ms // 1000),
-        ("rdb_last_bgsave_status", "ok"),
-        ("rdb_last_bgsave_time_sec", -1),
-        ("rdb_current_bgsave_time_sec", -1),
-        ("rdb_saves", 0),
-        ("rdb_last_cow_size", 0),
-        ("rdb_last_load_keys_expired", 0),
-        ("rdb_last_load_keys_loaded", 0),
-        ("aof_enabled", 0),
-        ("aof_rewrite_in_progress", 0),
-        ("aof_rewrite_scheduled", 0),
-        ("aof_last_rewrite_time_sec", -1),
-        ("aof_current_rewrite_time_sec", -1),
-        ("aof_last_bgrewrite_status", "ok"),
-        ("aof_rewrites", 0),
-        ("aof_rewrites_consecutive_failures", 0),
-        ("aof_last_write_status", "ok"),
-        ("aof_last_cow_size", 0),
-        ("module_fork_in_progress", 0),
-        ("module_fork_last_cow_size", 0),
-    ]
 
 
 def keyspace(machine: "Machine") -> Sequence[Field]:

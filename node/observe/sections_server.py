@@ -53,6 +53,9 @@ def server(machine: "Machine") -> Sequence[Field]:
     if config.port:
         addresses = "".join(f"bind={address}," for address in config.bind)
         listeners.append(f"name=tcp,{addresses}port={config.port}")
+    if config.tls_port:
+        addresses = "".join(f"bind={address}," for address in config.bind)
+        listeners.append(f"name=tls,{addresses}port={config.tls_port}")
     if config.unixsocket:
         listeners.append(f"name=unix,bind={config.unixsocket}")
     fields += [(f"listener{number}", text) for number, text in enumerate(listeners)]

@@ -3,12 +3,21 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..acl.denials import Reason
 from .percentiles import percentile_us
 from .registry import Field
 from .traffic import all_commands
 
 if TYPE_CHECKING:
     from ..machine import Machine
+
+
+_DENIALS = {
+    "auth": Reason.AUTH,
+    "cmd": Reason.COMMAND,
+    "key": Reason.KEY,
+    "channel": Reason.CHANNEL,
+}
 
 
 def stats(machine: "Machine") -> Sequence[Field]:
@@ -36,17 +45,17 @@ def stats(machine: "Machine") -> Sequence[Field]:
         ("expired_time_cap_reached_count", 0),
         ("expire_cycle_cpu_milliseconds", 0),
         ("evicted_keys", machine.evictor.evicted_count),
-        ("evicted_clients", 0),
+        ("evicted_clients", machine.client_eviction.evicted_count),
         ("total_eviction_exceeded_time", 0),
         ("current_eviction_exceeded_time", 0),
         ("keyspace_hits", sum(database.hits for database in databases)),
         ("keyspace_misses", sum(database.misses for database in databases)),
-        ("pubsub_channels", 0),
-        ("pubsub_patterns", 0),
-        ("pubsubshard_channels", 0),
-        ("latest_fork_usec", 0),
-        ("total_forks", 0),
-        ("migrate_cached_sockets", 0),
+        ("pubsub_channels", len(machine.pubsub.channels.listeners)),
+        ("pubsub_patterns", len(machine.pubsub.patterns.listeners)),
+        ("pubsubshard_channels", len(machine.pubsub.shard_channels.listeners)),
+        ("latest_fork_usec", machine.persistence.last_fork_us),
+        ("total_forks", machine.persistence.fork_count),
+        ("migrate_cached_sockets", machine.transfers.count_connections()),
         ("slave_expires_tracked_keys", 0),
         ("active_defrag_hits", 0),
         ("active_defrag_misses", 0),
@@ -54,9 +63,9 @@ def stats(machine: "Machine") -> Sequence[Field]:
         ("active_defrag_key_misses", 0),
         ("total_active_defrag_time", 0),
         ("current_active_defrag_time", 0),
-        ("tracking_total_keys", 0),
-        ("tracking_total_items", 0),
-        ("tracking_total_prefixes", 0),
+        ("tracking_total_keys", len(machine.tracking.table)),
+        ("tracking_total_items", machine.tracking.item_count),
+        ("tracking_total_prefixes", len(machine.tracking.prefixes)),
         ("unexpected_error_replies", 0),
         ("total_error_replies", machine.gate.error_total),
         ("dump_payload_sanitizations", 0),
@@ -66,6 +75,10 @@ def stats(machine: "Machine") -> Sequence[Field]:
         ("io_threaded_writes_processed", 0),
         ("reply_buffer_shrinks", 0),
         ("reply_buffer_expands", 0),
+        *(
+            (f"acl_access_denied_{name}", machine.accounts.log.totals[reason])
+            for name, reason in _DENIALS.items()
+        ),
     ]
 
 

@@ -1,6 +1,7 @@
 """The sections that every node has."""
 
-from . import sections_data, sections_server, sections_stats
+from ..replication import section
+from . import persistence_section, sections_data, sections_server, sections_stats
 from .registry import InfoRegistry
 
 
@@ -10,9 +11,10 @@ def standard_sections() -> InfoRegistry:
     registry.add("server", sections_server.server)
     registry.add("clients", sections_server.clients)
     registry.add("memory", sections_data.memory)
-    registry.add("persistence", sections_data.persistence)
+    registry.add("persistence", persistence_section.persistence)
     registry.add("stats", sections_stats.stats)
-    registry.add("replication", sections_server.replication)
+    registry.add("replication", section.replication)
+    registry.add("stats", section.sync_counts)
     registry.add("cpu", sections_server.cpu)
     registry.add("commandstats", sections_stats.commandstats)
     registry.add("errorstats", sections_stats.errorstats)

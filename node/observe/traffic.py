@@ -133,7 +133,7 @@ class Traffic:
 
 def _clear(statistics: Statistics) -> None:
     """Set counters to zero in place: the dispatch loop may hold them."""
-    statistics.calls = statistics.nanoseconds = statistics.rejected = statistics.failed = 0
+    statistics.nanoseconds = statistics.rejected = statistics.failed = 0
     statistics.histogram[:] = [0] * len(statistics.histogram)
 
 

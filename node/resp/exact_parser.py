@@ -19,6 +19,10 @@ _ESCAPES: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\
 _WHITE: Final = b" \n\r\t\v\f\0"
 #: Redis skips more kinds of white space between words than it ends a word at.
 _WORD_END: Final = b" \n\r\t\0"
+_STAR: Final = ord("*")
+#: The headers of short bulk strings, and what they say: quicker than reading the number.
+_SHORT_HEADERS: Final = {b"$%d\r\n" % length: length for length in range(1024)}
+_SHORT_HEADER_MAX_BYTES: Final = 7
 _HEX: Final = b"0123456789abcdefABCDEF"
 
 
@@ -126,6 +130,22 @@ class ExactParser:
         """How much memory the unfinished request holds."""
         return len(self._buffer) - self._position + sum(map(len, self._args))
 
+    @property
+    def next_is_array(self) -> bool:
+        """Nothing is half read, and what comes next looks like an ordinary request."""
+        return (
+            not self._remaining
+            and self._position < len(self._buffer)
+            and self._buffer[self._position] == _STAR
+        )
+
+    def take_rest(self) -> bytes:
+        """What nobody has read yet; the parser gives it away."""
+        rest = bytes(memoryview(self._buffer)[self._position :])
+        self._buffer = bytearray()
+        self._position = 0
+        return rest
+
     def feed(self, data: bytes) -> None:
         """Take bytes as they came from the socket."""
         if self._position:
@@ -138,7 +158,7 @@ class ExactParser:
         if not self._remaining:
             if self._position >= len(self._buffer):
                 return False
-            if self._buffer[self._position] != ord("*"):
+            if self._buffer[self._position] != _STAR:
                 return self._inline()
             if not self._array_header():
                 return False
@@ -177,7 +197,7 @@ class ExactParser:
                 return words
             if self._position >= len(self._buffer):
                 return False
-            if self._buffer[self._position] == ord("*"):
+            if self._buffer[self._position] == _STAR:
                 return []
 
     def _array_header(self) -> bool:
@@ -209,6 +229,13 @@ class ExactParser:
 
     def _bulk_header(self, bulk_max_bytes: int) -> bool:
         start = self._position
+        end = self._buffer.find(b"\n", start, start + _SHORT_HEADER_MAX_BYTES) + 1
+        if end:
+            short = _SHORT_HEADERS.get(bytes(self._buffer[start:end]))
+            if short is not None and short <= bulk_max_bytes:
+                self._position = end
+                self._bulk_length = short
+                return True
         line = self._line(b"bulk")
         if line is None:
             return False

@@ -6,6 +6,7 @@ at `cluster-link-sendbuf-limit`; a stranger gets little memory until it has show
 """
 
 import socket
+from collections.abc import Callable
 from time import monotonic, time
 from typing import Final
 
@@ -30,6 +31,7 @@ from ..machine import Machine
 from .listeners import plain_ip
 from .log import RedisLog
 from .nodes_file import NodesFile
+from .tls import TlsContexts, wrap_incoming, wrap_outgoing
 
 _CHUNK_BYTES: Final = 64 * 1024
 #: Links of peers that have not shown themselves members; the oldest makes room for one more.
@@ -67,6 +69,8 @@ class Bus:
         self._early: list[LinkOrder] = []
         self._last_encoded: tuple[Message | None, bytes] = (None, b"")
         self.over_limit_count = 0
+        #: What the links are encrypted with at present; None: not at all.
+        self.tls_contexts: Callable[[], TlsContexts | None] = _no_contexts
         self.cluster: Cluster | None = None
         #: Called after each input, so that what it changed reaches the clients.
         self.after_input = machine.keyspace.effects.deliver
@@ -174,8 +178,15 @@ class Bus:
                 self._links.pop(link.link_id, None)
                 return
             with link.scope:
+                contexts = self.tls_contexts()
+                try:
+                    secured = await wrap_incoming(stream, contexts) if contexts else stream
+                except (trio.BrokenResourceError, trio.TooSlowError) as failure:
+                    self._log.verbose(f"Error accepting cluster node connection: {failure}")
+                    self._links.pop(link.link_id, None)
+                    return
                 self._tell(LinkAccepted(link.link_id, peer_ip, local_ip))
-                await self._serve(link, stream)
+                await self._serve(link, stream, secured)
         self._on_end(link, was_up=True)
 
     async def _run_outbound(self, link: BusLink, order: Connect) -> None:
@@ -185,14 +196,16 @@ class Bus:
             try:
                 with trio.fail_after(timeout_s):
                     stream = await trio.open_tcp_stream(order.ip, order.cport)
-            except (OSError, trio.TooSlowError) as failure:
+                    contexts = self.tls_contexts()
+                    secured = await wrap_outgoing(stream, contexts) if contexts else stream
+            except (OSError, trio.BrokenResourceError, trio.TooSlowError) as failure:
                 self._log.debug(f"Unable to connect to {order.ip}:{order.cport}: {failure}")
             else:
                 was_up = True
                 async with stream:
                     local_ip = plain_ip(stream.socket.getsockname()[0])
                     self._tell(LinkEstablished(link.link_id, local_ip))
-                    await self._serve(link, stream)
+                    await self._serve(link, stream, secured)
         self._on_end(link, was_up)
 
     def _on_end(self, link: BusLink, was_up: bool) -> None:
@@ -200,9 +213,14 @@ class Bus:
         if self._links.pop(link.link_id, None) is not None:
             self._tell(LinkClosed(link.link_id) if was_up else LinkFailed(link.link_id))
 
-    async def _serve(self, link: BusLink, stream: trio.SocketStream) -> None:
-        """Read and write until either end hangs up; whatever a peer does stays in here."""
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    async def _serve(
+        self, link: BusLink, transport: trio.SocketStream, stream: trio.abc.Stream
+    ) -> None:
+        """Read and write until either end hangs up; whatever a peer does stays in here.
+
+        `stream` is what is spoken on, `transport` itself or something encrypted around it.
+        """
+        transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.reader = FrameReader(self._limits(link))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, link, stream, nursery.cancel_scope)
@@ -212,9 +230,7 @@ class Bus:
                 self._log.exception("Serving a cluster link failed", failure)
             nursery.cancel_scope.cancel()
 
-    async def _write(
-        self, link: BusLink, stream: trio.SocketStream, scope: trio.CancelScope
-    ) -> None:
+    async def _write(self, link: BusLink, stream: trio.abc.Stream, scope: trio.CancelScope) -> None:
         try:
             while True:
                 await link.wake.wait()
@@ -228,12 +244,12 @@ class Bus:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             scope.cancel()
 
-    async def _read(self, link: BusLink, stream: trio.SocketStream) -> None:
+    async def _read(self, link: BusLink, stream: trio.abc.Stream) -> None:
         reader = link.reader
         assert reader is not None
         while True:
             try:
-                data = await stream.receive_some(_CHUNK_BYTES)
+                data = bytes(await stream.receive_some(_CHUNK_BYTES))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
             if not data:
@@ -285,3 +301,7 @@ class Bus:
             max_bulk_bytes=self._machine.config.proto_max_bulk_len,
             is_stranger=self._is_stranger(link),
         )
+
+
+def _no_contexts() -> None:
+    """Without anything said about TLS the bus is plain."""

@@ -7,7 +7,9 @@ from typing import Final
 from ..machine import Machine
 from .listeners import plain_ip
 
-_CHUNK_START_BYTES: Final = 16 * 1024
+#: Python keeps room for so little in its own pools; for more it asks the C library each time.
+_CHUNK_START_BYTES: Final = 479
+_CHUNK_SECOND_BYTES: Final = 16 * 1024
 _CHUNK_MAX_BYTES: Final = 256 * 1024
 
 
@@ -45,9 +47,17 @@ class Connection:
         self.session.transport = self
         self.session.descriptor = self.descriptor
 
-    def grow_chunk(self) -> None:
-        """The client sends much: read more at once."""
-        self.chunk_bytes = min(self.chunk_bytes * 2, _CHUNK_MAX_BYTES)
+    def receive_more(self, data: bytes) -> bytes:
+        """The client sends much: read the rest of what is there, and more at once from now on.
+
+        Only one step further, since the others wait. Requests that are not cut cost less to parse.
+        """
+        self.chunk_bytes = max(_CHUNK_SECOND_BYTES, min(self.chunk_bytes * 2, _CHUNK_MAX_BYTES))
+        try:
+            return data + self.receive(self.chunk_bytes)
+        except OSError:
+            # Nothing more, or the end: the next read will tell.
+            return data
 
     def queue(self, data: bytes | memoryview) -> None:
         """Keep output for later."""

@@ -37,7 +37,17 @@ class DataPlane:
         self.poller = SystemPoller()
         self.connections: dict[int, Connection] = {}
         self._acceptors: dict[int, Callable[[], None]] = {}
-        self._closing = False
+        #: Called once before the replies of a pass leave, if there are any: what they promise may
+        #: have to be on disk by then.
+        self.before_sending: Callable[[], None] | None = None
+        #: Replies of the present pass. They leave together at its end: sent one by one, each would
+        #: wake a client that had just gone to sleep, which costs more than all else here.
+        self._held: list[tuple[Connection, bytes]] = []
+        #: How many tasks beside this one are in a hurry (keys and slots on their way): they get
+        #: their turn after each pass, and nobody lingers.
+        self.hurried = 0
+        #: Whose command is in the middle of being run.
+        self._busy: Session | None = None
 
     # --- listeners
     # ---------------------------------------------------------------------------------
@@ -96,20 +106,44 @@ class DataPlane:
             while events:
                 self.serve(events)
                 now = perf_counter()
-                if now >= slice_ends:
+                if now >= slice_ends or self.hurried:
                     await trio.lowlevel.checkpoint()
                     slice_ends = perf_counter() + SLICE_S
-                events = poll(LINGER_S)
+                events = poll(0 if self.hurried else LINGER_S)
 
     def serve(self, events: list[tuple[int, int]]) -> None:
         """One pass over ready sockets."""
-        machine = self.machine
-        clock = machine.clock
+        clock = self.machine.clock
         clock.now_ms = int(time() * 1000)
         clock.monotonic_ms = int(monotonic() * 1000)
+        self._serve_ready(events)
+        self._send_held()
+        if self.machine.awake:
+            self.flush_awake()
+
+    def serve_while_busy(self, session: Session) -> None:
+        """Serve whoever is ready in the middle of a long command of `session`; never waits.
+
+        That session itself is left alone until its command is done, and time stands still.
+        """
+        before, self._busy = self._busy, session
+        try:
+            # Whoever is served now must first get what the outer pass owes it.
+            self._send_held()
+            self._serve_ready(
+                [event for event in self.poller.poll(0) if event[0] != session.descriptor]
+            )
+            self._send_held()
+            self.flush_awake()
+        finally:
+            self._busy = before
+
+    def _serve_ready(self, events: list[tuple[int, int]]) -> None:
+        machine = self.machine
         connections = self.connections
         receive = machine.receive
-        reads = writes = 0
+        keep = self._held.append
+        reads = 0
         for descriptor, mask in events:
             connection = connections.get(descriptor)
             if connection is None:
@@ -131,31 +165,44 @@ class DataPlane:
                 continue
             reads += 1
             if len(data) >= connection.chunk_bytes:
-                connection.grow_chunk()
-            session = connection.session
-            reply = receive(session, data)
+                data = connection.receive_more(data)
+            reply = receive(connection.session, data)
             if reply:
-                if connection.rest:
-                    self._queue(connection, reply)
-                    continue
-                try:
-                    sent = connection.send(reply)
-                except (BlockingIOError, InterruptedError):
-                    sent = 0
-                except OSError:
-                    self.close(connection)
-                    continue
-                writes += 1
-                session.sent_bytes += sent
-                if sent != len(reply):
-                    self._queue(connection, memoryview(reply)[sent:])
-                    continue
-            if session.close_after_reply:
+                keep((connection, reply))
+            elif connection.session.close_after_reply:
                 self.close(connection)
         machine.traffic.reads += reads
-        machine.traffic.writes += writes
-        if machine.awake:
-            self.flush_awake()
+
+    def _send_held(self) -> None:
+        """Send the replies of this pass, once `before_sending` has been."""
+        if not self._held:
+            return
+        if self.before_sending is not None:
+            self.before_sending()
+        writes = 0
+        for connection, reply in self._held:
+            if connection.rest:
+                self._queue(connection, reply)
+                continue
+            if connection.closed:
+                continue
+            try:
+                sent = connection.send(reply)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self.close(connection)
+                continue
+            writes += 1
+            session = connection.session
+            session.sent_bytes += sent
+            if sent != len(reply):
+                self._queue(connection, memoryview(reply)[sent:])
+            elif session.close_after_reply:
+                self.close(connection)
+        self.machine.traffic.writes += writes
+        # In place: an outer pass goes on adding to it.
+        self._held.clear()
 
     def _may_read(self, connection: Connection, mask: int) -> bool:
         """Write first, if there is room; whether there may be something to read, too."""
@@ -166,21 +213,26 @@ class DataPlane:
     def flush_awake(self) -> None:
         """Send what sessions got outside their own requests, and let those go on that waited."""
         machine = self.machine
+        left_alone: list[Session] = []
         while machine.awake:
             awake, machine.awake = machine.awake, []
             for session in awake:
                 connection = session.transport
                 if connection is None or connection.closed:
                     continue
+                if session is self._busy:
+                    left_alone.append(session)
+                    continue
                 if session.close_now:
                     self.close(connection)
                     continue
                 reply = machine.proceed(session)
                 if reply:
-                    self._queue(connection, reply)
-                    self._write_rest(connection)
+                    self._held.append((connection, reply))
                 elif session.close_after_reply and not connection.rest:
                     self.close(connection)
+            self._send_held()
+        machine.awake += left_alone
 
     # --- output
     # ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from ..config.syntax import text_from
+from .disk import Disk
 
 
 class DiskFiles:
@@ -26,21 +27,6 @@ class DiskFiles:
 
 def replace_file(path: str, data: bytes) -> None:
     """Give a file new contents so that it is never seen half written, not even after a crash."""
-    directory = os.path.dirname(path) or "."
-    temporary = f"{path}.tmp-{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except OSError:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
-    parent = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    disk = Disk()
+    os.close(disk.replace(path, data))
+    disk.sync_directory(os.path.dirname(path))

@@ -8,7 +8,6 @@ new file.
 
 import fcntl
 import os
-from typing import Final
 
 from ...gossip.nodes_conf import (
     NodesConfError,
@@ -16,8 +15,7 @@ from ...gossip.nodes_conf import (
     decode_nodes_conf,
     encode_nodes_conf,
 )
-
-_MODE: Final = 0o644
+from .disk import Disk
 
 
 class NodesFileError(Exception):
@@ -27,8 +25,9 @@ class NodesFileError(Exception):
 class NodesFile:
     """The nodes.conf of one process."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, disk: Disk | None = None) -> None:
         self.path = os.path.abspath(path)
+        self._disk = disk or Disk()
         self._locked: int | None = None
 
     def load(self) -> StoredCluster | None:
@@ -55,7 +54,7 @@ class NodesFile:
 
     def _lock(self, descriptor: int) -> None:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise NodesFileError(
@@ -69,37 +68,21 @@ class NodesFile:
 
     def save(self, stored: StoredCluster, must_sync: bool) -> None:
         """Replace the file; when this returns, the new version is what a restart will find."""
-        data = encode_nodes_conf(stored)
-        temporary = f"{self.path}.tmp-{os.getpid()}"
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _MODE)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            if must_sync:
-                os.fsync(descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.rename(temporary, self.path)
-        except OSError:
-            os.close(descriptor)
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+        descriptor = self._disk.replace(
+            self.path, encode_nodes_conf(stored), must_sync=must_sync, claim=_lock
+        )
         if self._locked is not None:
             os.close(self._locked)
         self._locked = descriptor
         if must_sync:
-            self._sync_directory()
-
-    def _sync_directory(self) -> None:
-        descriptor = os.open(os.path.dirname(self.path), os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            self._disk.sync_directory(os.path.dirname(self.path))
 
     def close(self) -> None:
         """Let go of the lock."""
         if self._locked is not None:
             os.close(self._locked)
             self._locked = None
+
+
+def _lock(descriptor: int) -> None:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

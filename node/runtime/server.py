@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 from functools import partial
-from random import SystemRandom
 from time import monotonic, perf_counter, perf_counter_ns, sleep, time, time_ns
 from typing import Final
 
@@ -13,12 +12,15 @@ import trio
 from ...gossip.core import TICK_MS
 from ..cluster import Cluster, bus_port
 from ..config import Config
+from ..errors import CommandError
 from ..machine import Machine
 from ..version import REDIS_VERSION
 from .bus import Bus
 from .dataplane import DataPlane
 from .facts import SystemFacts
+from .full_sync import FullSync
 from .garbage import collect_young_garbage
+from .key_transfer import KeyCarrier
 from .listeners import (
     CannotListenError,
     is_loopback,
@@ -29,6 +31,12 @@ from .listeners import (
 from .live_settings import LiveSettings, ServerConfigFile, possible_clients
 from .log import RedisLog
 from .nodes_file import NodesFile, NodesFileError
+from .persistence import ServerPersistence
+from .randomness import PooledRandom
+from .replica_link import ReplicaLink
+from .slot_transfer import SlotCarrier
+from .tls_listener import TlsServer
+from .user_file import load_user_file
 
 _PORT_MAX: Final = 65_535
 
@@ -53,9 +61,12 @@ class Server:
         self.config_path = config_path
         self.log = log
         self.machine = Machine(
-            config, log, SystemRandom(), perf_counter_ns, now_ms=int(time() * 1000)
+            config, log, PooledRandom(), perf_counter_ns, now_ms=int(time() * 1000)
         )
+        load_user_file(self.machine)
         self.plane = DataPlane(self.machine)
+        self.machine.breathe = self.plane.serve_while_busy
+        self.persistence = ServerPersistence(self.machine, self.plane, log)
         self.bus: Bus | None = None
         self._bus_listeners: list[socket.socket] = []
         self.listeners: list[socket.socket] = []
@@ -70,6 +81,13 @@ class Server:
         if config_path:
             self.machine.config_file = ServerConfigFile(config_path)
         self.live_settings = LiveSettings(self)
+        self.tls = TlsServer(self)
+        self.key_carrier = KeyCarrier(self.machine, self.plane, self.tls.maybe_bus_contexts)
+        self.slot_carrier = SlotCarrier(self.machine, self.plane, self.tls.maybe_bus_contexts)
+        self.full_sync = FullSync(self.plane, log, self.persistence.disk, self.persistence.child)
+        self.replica_link = ReplicaLink(
+            self.plane, log, self.persistence, self.tls.maybe_replication_contexts
+        )
 
     def request_stop(self, exit_code: int = 0) -> None:
         """Begin an orderly end."""
@@ -77,7 +95,7 @@ class Server:
         self._stop.set()
 
     def open_listeners(self) -> None:
-        """Bind everything; raises CannotListenError."""
+        """Bind everything; raises CannotListenError or ConfigError."""
         config = self.config
         if config.port:
             self.listeners += open_tcp_listeners(config, config.port, self.log)
@@ -86,7 +104,8 @@ class Server:
                 config.unixsocket, config.unixsocketperm, config.tcp_backlog
             )
             self.listeners.append(self._unix_listener)
-        if not self.listeners:
+        self.tls.open()
+        if not (self.listeners or self.tls.is_listening):
             raise CannotListenError("Configured to not listen anywhere, exiting.")
         if config.cluster_enabled:
             self._join_cluster()
@@ -114,6 +133,7 @@ class Server:
                 f"Could not save the cluster config file: {failure.strerror}"
             ) from None
         self.bus.cluster = cluster
+        self.bus.tls_contexts = self.tls.maybe_bus_contexts
         self.machine.cluster = cluster
         self.log.notice(f"Node configuration loaded, I'm {cluster.core.node_id}")
         self._bus_listeners = open_tcp_listeners(self.config, port, self.log)
@@ -135,22 +155,54 @@ class Server:
         self.log.role = "M"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals)
+            await nursery.start(self.persistence.run)
+            await nursery.start(self._load_and_announce)
             for listener in self.listeners:
                 self.plane.listen(listener, self.admit)
             nursery.start_soon(self.plane.run)
+            nursery.start_soon(self.tls.run)
+            nursery.start_soon(self.key_carrier.run)
+            nursery.start_soon(self.slot_carrier.run)
             if self.bus is not None:
                 nursery.start_soon(self.bus.run, self._bus_listeners)
                 nursery.start_soon(self._tick_cluster)
             nursery.start_soon(self._tick)
-            self._announce_ready()
+            nursery.start_soon(self.full_sync.run)
+            nursery.start_soon(self._replicate)
             await self._stop.wait()
             nursery.cancel_scope.cancel()
         self._shut_down()
         return self.exit_code
 
+    async def _load_and_announce(self, task_status: trio.TaskStatus[None]) -> None:
+        """Read the data; if it is much, clients and bus are answered meanwhile."""
+        is_loaded = await self.persistence.load_at_start(task_status.started)
+        if not is_loaded:
+            self.request_stop(1)
+            return
+        if not self.config.appendonly:
+            # What the log added to its base, the facts of the base know nothing of.
+            loaded = self.machine.loading
+            facts = self.machine.persistence.loaded_facts
+            self.machine.replication.restore(facts, is_whole=not loaded.keys_expired)
+        if self.machine.cluster is not None:
+            self.machine.cluster.settle_loaded_keys()
+        self._announce_ready()
+
+    async def _replicate(self) -> None:
+        """Follow a primary, once our own data is there."""
+        while self.machine.loading.is_active:  # noqa: ASYNC110
+            await trio.sleep(TICK_MS / 1000)
+        replication, wanted = self.machine.replication, self.config.replicaof
+        if wanted is not None:
+            replication.follow(wanted.host, wanted.port)
+        await self.replica_link.run()
+
     def _announce_ready(self) -> None:
         if self.config.port:
             self.log.notice("Ready to accept connections tcp")
+        if self.tls.is_listening:
+            self.log.notice("Ready to accept connections tls")
         if self.config.unixsocket:
             self.log.notice("Ready to accept connections unix")
         if not self.config.port and self.config.unixsocket:
@@ -165,9 +217,11 @@ class Server:
         for listener in self.listeners:
             self.plane.stop_listening(listener)
             listener.close()
+        self.tls.close()
         for listener in self._bus_listeners:
             listener.close()
         self.plane.close_all()
+        self.persistence.close()
         if self._unix_listener is not None and self.config.unixsocket:
             self.log.notice("Removing the unix socket file.")
             _remove(self.config.unixsocket)
@@ -186,7 +240,20 @@ class Server:
                 name = "SIGTERM" if number == signal.SIGTERM else "SIGINT"
                 self.log.warning(f"Received {name} scheduling shutdown...")
                 self.log.warning("User requested shutdown...")
-                self.request_stop()
+                config = self.config
+                ways = config.shutdown_on_sigterm
+                if number == signal.SIGINT:
+                    ways = config.shutdown_on_sigint
+                save = True if "save" in ways else False if "nosave" in ways else None
+                try:
+                    self.machine.shutdown.begin(
+                        save, is_forced="force" in ways, is_now="now" in ways
+                    )
+                except CommandError:
+                    self.log.warning(
+                        f"{name} received but errors trying to shut down the server, check the "
+                        "logs for more information"
+                    )
 
     async def _tick(self) -> None:
         """The timer: `hz` times a second, and on time for the next blocked client."""

@@ -4,8 +4,11 @@ from random import Random
 from typing import Final
 
 from . import (
+    grammar_acl,
     grammar_bitmap,
     grammar_connection,
+    grammar_dump,
+    grammar_function,
     grammar_generic,
     grammar_geo,
     grammar_hash,
@@ -37,6 +40,9 @@ GRAMMARS: Final[dict[str, list[Rule]]] = {
     "stream": grammar_stream.GRAMMAR + grammar_generic.STRINGS[:1],
     "sort": grammar_sort.GRAMMAR,
     "server": grammar_server.GRAMMAR,
+    "dump": grammar_dump.GRAMMAR,
+    "function": grammar_function.GRAMMAR,
+    "acl": grammar_acl.GRAMMAR,
     "connection": grammar_connection.GRAMMAR + grammar_generic.STRINGS,
 }
 GRAMMARS["mixed"] = [rule for rules in list(GRAMMARS.values()) for rule in rules]

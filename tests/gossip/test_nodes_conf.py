@@ -180,9 +180,7 @@ def test_nothing_can_break_a_line(node: StoredNode, style: Style) -> None:
 
 
 def test_flags_are_spelled_as_redis_does() -> None:
-    assert flags_text(0xFFFF) == (
-        "myself,master,slave,fail?,fail,handshake,noaddr,nofailover"
-    )
+    assert flags_text(0xFFFF) == ("myself,master,slave,fail?,fail,handshake,noaddr,nofailover")
     assert flags_text(NodeFlag.MIGRATE_TO) == "noflags"
 
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from clustrio.node import requests
+from clustrio.node.resp.stream import LONG_PIPELINE
 from clustrio.node.session import Session
 
 from .harness import MemoryNode
@@ -58,7 +58,7 @@ def _node(settings: dict[str, int], *, mortal: bool) -> MemoryNode:
 def _pipeline(random: Random, name: str) -> list[list[bytes]]:
     keys = [_COLLECTION[name]] * 12 + _KEYS if name in _COLLECTION else _KEYS
     pipeline = []
-    for _ in range(random.randint(requests.BATCH_MIN, 30)):
+    for _ in range(random.randint(LONG_PIPELINE, 30)):
         words = [random.choice(_WORDS) for _ in range(_COMMANDS[name] - 1)]
         pipeline.append([name.encode(), random.choice(keys), *words])
     if not random.randrange(8):
@@ -108,7 +108,7 @@ def test_batch_and_single_agree(
 def test_an_ordinary_pipeline_is_run_as_one(name: str) -> None:
     node = _node({}, mortal=False)
     command = node.machine.gate.commands[name.encode()]
-    asked = [[name.encode(), b"new", *[b"1"] * (_COMMANDS[name] - 1)]] * requests.BATCH_MIN
+    asked = [[name.encode(), b"new", *[b"1"] * (_COMMANDS[name] - 1)]] * LONG_PIPELINE
     assert command.batch is not None
     assert command.batch(node.session, asked) is not None
 

@@ -2,10 +2,19 @@
 
 import pytest
 
-from clustrio.node.argument_syntax import ArgumentSyntaxError
-from clustrio.node.registry import command
+from clustrio.node.argument_syntax import ArgumentSyntaxError, parse_arguments
+from clustrio.node.registry import build_commands, walk
 
 
-def test_a_syntax_that_cannot_be_read_is_refused_when_it_is_declared() -> None:
+def test_a_syntax_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(ArgumentSyntaxError):
-        command("BROKEN", group="generic", since="1.0.0", arity=1, args="key [value")
+        parse_arguments("key [value")
+
+
+def test_every_declared_syntax_can_be_read() -> None:
+    """Syntax is read when COMMAND DOCS is asked for, so that a start does not wait for it."""
+    specs = {name.decode(): command.spec for name, command in build_commands().items()}
+    declared = list(walk(specs))
+    assert len(declared) > len(specs) > 200
+    for spec in declared:
+        parse_arguments(spec.args)

@@ -5,6 +5,7 @@ compared. The exit code is 0 whatever the figures are: a benchmark is not a test
 """
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -103,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     options.rounds = options.rounds or (3 if options.quick else 5)
     commands = [tuple(shlex.split(text)) for text in options.server] or [REDIS, CLUSTRIO]
+    # Servers start as they do for a user: the first start keeps its byte code for the next.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         require_load_generator()
         processor = split_processors()

@@ -39,8 +39,8 @@ class Caller:
     """A connection to a node: a command in, a reply out."""
 
     def __init__(self, port: int, timeout_s: float = 10.0) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader()
 
     def call(self, *arguments: Argument) -> Reply:
@@ -48,13 +48,13 @@ class Caller:
         words = [part if isinstance(part, bytes) else str(part).encode() for part in arguments]
         request = [b"*%d\r\n" % len(words)]
         request += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-        self._socket.sendall(b"".join(request))
+        self.socket.sendall(b"".join(request))
         return self.read()
 
     def read(self) -> Reply:
         """Read one reply, or what the node sends by itself."""
         while (reply := self._reader.gets()) is False:
-            data = self._socket.recv(65_536)
+            data = self.socket.recv(65_536)
             if not data:
                 raise ConnectionError("the node closed the connection")
             self._reader.feed(data)
@@ -65,7 +65,7 @@ class Caller:
 
     def close(self) -> None:
         """Hang up."""
-        self._socket.close()
+        self.socket.close()
 
 
 @frozen

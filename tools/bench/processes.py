@@ -62,6 +62,11 @@ class ReservedPort:
         self.port = port
         self._lock = lock
 
+    @property
+    def descriptor(self) -> int:
+        """What holds the port; a process that inherits it holds the port, too."""
+        return self._lock.fileno()
+
     def release(self) -> None:
         """Let other processes have the port."""
         self._lock.close()

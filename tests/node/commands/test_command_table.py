@@ -23,10 +23,14 @@ from ..harness import Failure, MemoryNode, Plain, Several, decode_replies
 #: Commands that no 7.0 server knows.
 NEWER: Final = frozenset(
     {
+        "client|maint_notifications",  # 8.0
         "client|no-touch",  # 7.2
         "client|setinfo",  # 7.2
         "cluster|myshardid",  # 7.2
+        "waitaof",  # 7.2
         "cluster|slot-stats",  # Valkey 8.0
+        *("cluster|migrateslots", "cluster|getslotmigrations"),  # Valkey 9.0
+        *("cluster|cancelslotmigrations", "cluster|syncslots"),  # Valkey 9.0
         "delifeq",  # Valkey 9.0
         *("hexpire", "hpexpire", "hexpireat", "hpexpireat", "hpersist"),  # 7.4
         *("httl", "hpttl", "hexpiretime", "hpexpiretime"),  # 7.4

@@ -119,9 +119,7 @@ def test_switches() -> None:
     assert node.log.lines[-1] == "DEBUG LOG: some\xfftext"
 
 
-@pytest.mark.parametrize(
-    "words", ["RELOAD", "LOADAOF", "CLUSTERLINK KILL all x", "DROP-CLUSTER-PACKET-FILTER 1"]
-)
+@pytest.mark.parametrize("words", ["CLUSTERLINK KILL all x", "DROP-CLUSTER-PACKET-FILTER 1"])
 def test_what_is_not_there_yet_says_so(words: str) -> None:
     name = words.split()[0]
     reply = debug_node().call("DEBUG", *words.split())

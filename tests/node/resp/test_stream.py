@@ -30,29 +30,16 @@ def read_exactly(data: bytes) -> Outcome:
     return requests, None
 
 
-def is_odd(request: object) -> bool:
-    return not isinstance(request, list) or any(type(word) is not bytes for word in request)
-
-
 def read_in_pieces(pieces: list[bytes]) -> Outcome:
-    """Drive the stream as the machine does, odd requests included."""
+    """What the stream makes of these packets, empty requests left out."""
     stream = RequestStream(LIMIT)
     requests: list[list[bytes]] = []
     for piece in pieces:
-        got = stream.read(piece)
-        while got:
-            for index, request in enumerate(got):
-                if request == []:
-                    continue
-                if is_odd(request):
-                    odd: object = request
-                    if isinstance(request, list):
-                        odd = next(word for word in request if type(word) is not bytes)
-                    got = stream.reparse(index, odd)
-                    break
+        for request in stream.settled(stream.read(piece), piece):
+            assert type(request) is list
+            assert all(type(word) is bytes for word in request)
+            if request:
                 requests.append(request)
-            else:
-                got = []
         if stream.failure is not None:
             return requests, stream.failure.text
     return requests, None

@@ -15,7 +15,7 @@ from clustrio.node.runtime.server import Server
 def make_server(tmp_path: Path, *lines: str) -> Server:
     config = Config()
     path = tmp_path / "s"
-    config.load("\n".join((f"port 0\nunixsocket {path}\nunixsocketperm 700", *lines)))
+    config.load("\n".join((f"port 0\nunixsocket {path}\nunixsocketperm 700\nsave ''", *lines)))
     server = Server(config, RedisLog(str(tmp_path / "log")))
     server.open_listeners()
     return server

@@ -1,0 +1,1 @@
+"""Data that outlives the process: snapshots, the append-only file, and what is pure about them."""

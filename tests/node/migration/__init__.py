@@ -1,0 +1,1 @@
+"""Keys and slots on their way to another node."""

@@ -1,0 +1,1 @@
+"""`clustrio dump`: what is in the files of a node."""

@@ -1,0 +1,1 @@
+"""`clustrio up`, `down` and `status`: a local cluster from the shell."""
