@@ -2,9 +2,9 @@
 # `make help` lists them.
 
 PYTHON ?= python3
-# The tests start servers of their own; more workers than processors only slow them down.
+# Many tests wait for servers of their own, so that some more workers than processors keep these busy.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); \
-	if [ "$$n" -gt 4 ]; then echo 4; else echo "$$n"; fi)
+	if [ "$$n" -gt 4 ]; then echo "$$n"; else echo 4; fi)
 PYTEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
 UP_ARGUMENTS ?=
@@ -41,7 +41,7 @@ up: $(STAMP) ## start a local cluster and show it (UP_ARGUMENTS='--masters 5')
 	$(BIN)/clustrio up $(UP_ARGUMENTS)
 
 test: $(STAMP) ## run all tests in parallel (PYTEST_ARGUMENTS='-k resp')
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGUMENTS)
 
 check: $(STAMP) ## lint, formatting, types, the laws of the repository, generated files
 	$(BIN)/ruff check .
