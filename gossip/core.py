@@ -212,7 +212,7 @@ def _on_message(turn: Turn, event: MessageReceived) -> None:
     link.data_at = turn.now
     sender = _maybe_sender(turn, link, message, header)
     if sender is not None:
-        links.note_life(turn, sender)
+        links.note_life(turn, sender, link)
         if header is not None:
             _note_header(turn, sender, header)
         _ON_MESSAGE[type(message)](turn, link, sender, message)
@@ -271,6 +271,7 @@ def _note_header(turn: Turn, sender: Node, header: Header) -> None:
     epochs.raise_current(turn, header.current_epoch)
     if turn.config.bugs.raise_epoch_without_slots and header.config_epoch > sender.config_epoch:
         sender.config_epoch = header.config_epoch
+    sender.says_ok = header.cluster_ok
     if header.replica_of == sender.replica_of:
         sender.offset = header.offset
     manual_failover.note_paused(turn, sender, header)

@@ -3,6 +3,7 @@
 Owns the flags PFAIL and FAIL. Rules:
 
 * PFAIL is our own finding: a ping was not answered, and no data came, for longer than the timeout.
+  What a node says by itself while it finds the cluster down is no such data: it may hear nobody.
 * FAIL needs PFAIL and reports of a majority of the voters, not older than twice the timeout (ours
   counts if we vote), or a FAIL message. It is told to all at once.
 * Only voters' reports count. A voter with a new PFAIL pings all the others at once, so that a

@@ -76,7 +76,7 @@ def on_data(turn: Turn, event: DataSeen) -> None:
     if link is not None and not is_stale(turn, link):
         link.data_at = turn.now
         if link.node is not None:
-            note_life(turn, link.node)
+            note_life(turn, link.node, link)
 
 
 def is_stale(turn: Turn, link: Link) -> bool:
@@ -98,9 +98,14 @@ def is_stale(turn: Turn, link: Link) -> bool:
     return True
 
 
-def note_life(turn: Turn, node: Node) -> None:
-    """A node lives: it is worth connecting to."""
-    node.data_received_at = turn.now
+def note_life(turn: Turn, node: Node, link: Link) -> None:
+    """A node lives: it is worth connecting to.
+
+    It may not hear us, though, if all that comes is what it says by itself: a node that hears
+    nobody finds the cluster down, and its own pings do not stand for the answers that it owes then.
+    """
+    if node.says_ok or not link.is_inbound:
+        node.data_received_at = turn.now
     if node.link is None and node.connect_at is not None:
         node.connect_at = None
 

@@ -98,6 +98,8 @@ class Node:
     """Since when an answer is owed."""
     pong_received_at: int | None = None
     data_received_at: int | None = None
+    says_ok: bool = True
+    """Whether the cluster serves, as it saw it last."""
     failed_at: int | None = None
     """When it was flagged FAIL."""
     reports: dict[NodeId, int] = Factory(dict)

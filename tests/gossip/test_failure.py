@@ -1,5 +1,6 @@
 """P20-P27: who is down, and for how long. The P numbers are the promises of a Redis Cluster."""
 
+import attrs
 import pytest
 
 from clustrio.gossip import failure
@@ -9,8 +10,8 @@ from clustrio.gossip.events import (
     NodeRecovered,
     NodeSuspected,
 )
-from clustrio.gossip.inputs import DataSeen, WallClockChanged
-from clustrio.gossip.messages import Message, NodeFlag, Ping, Pong
+from clustrio.gossip.inputs import DataSeen, MessageReceived, WallClockChanged
+from clustrio.gossip.messages import Message, MessageFlag, NodeFlag, Ping, Pong
 from clustrio.gossip.reasons import (
     LinkLoss,
 )
@@ -121,6 +122,23 @@ def test_p22_any_data_counts_as_life() -> None:
     assert not world.events(NodeSuspected, "A")
     world.run(T + 200)
     assert world.events(NodeSuspected, "A")
+
+
+@pytest.mark.parametrize("finds_the_cluster_ok", [True, False])
+def test_who_speaks_but_hears_nobody_is_suspected(finds_the_cluster_ok: bool) -> None:
+    """Its own pings are life, until they say that it is cut off."""
+    world = World().cluster(3, node_timeout_ms=T)
+    sim, deaf = world.sims["C"], world.sims["A"]
+    head = attrs.evolve(
+        deaf.core._turn(world.now).header(MessageFlag.EXT_DATA), cluster_ok=finds_the_cluster_ok
+    )
+    world.freeze("A")
+    for _ in range(30):
+        link = sim.sees("A").inbound
+        assert link is not None
+        sim.give(MessageReceived(link.link_id, Ping(head)))
+        world.run(T // 10)
+    assert sim.sees("A").is_failing is not finds_the_cluster_ok
 
 
 def test_p26_fail_of_a_voter_lasts_twice_the_timeout() -> None:
