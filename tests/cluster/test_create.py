@@ -67,8 +67,11 @@ def test_six_primaries_are_created_checked_and_resharded() -> None:
 
 def test_three_shards_with_a_replica_each_are_created_and_checked() -> None:
     with running(clustrio=6) as nodes:
-        assert create(nodes, replicas=1).count("additional replica(s)") == 3
+        # What it finds by itself at the end is what one node had heard by then.
+        assert "additional replica(s)" in create(nodes, replicas=1)
         assert_clean(nodes)
+        checked = redis_cli("--cluster", "check", address(nodes[0]))
+        assert checked.count("additional replica(s)") == 3
         assert redis_cli("--cluster", "info", address(nodes[4])).count("slots | 1 slaves") == 3
         lines = nodes[0].lines()
         primaries = {key for key, line in lines.items() if line.role == "master"}

@@ -66,10 +66,22 @@ def _same_pending(ours: Reply, theirs: Reply) -> bool:
     return abs(our_idle.number - their_idle.number) <= CLOCK_TOLERANCE_MS
 
 
+class Moment:
+    """A time that one server noted; equal to about the same time on the other."""
+
+    __hash__ = None  # type: ignore[assignment]  # equality like this allows none
+
+    def __init__(self, unix_ms: int) -> None:
+        self.unix_ms = unix_ms
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Moment) and abs(self.unix_ms - other.unix_ms) <= CLOCK_TOLERANCE_MS
+
+
 def _comparable(reply: Reply) -> object:
     if not isinstance(reply.value, tuple):
         if isinstance(reply.value, int) and reply.value > _EARLIEST_TIME_MS:
-            return round(reply.value / (2 * CLOCK_TOLERANCE_MS))
+            return Moment(reply.value)
         return reply
     items = reply.items
     if items and items[0].value in (b"name", b"length"):

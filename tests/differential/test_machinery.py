@@ -13,6 +13,7 @@ from .dsl import JUNK, damaged
 from .grammars import GRAMMARS, Step, draw_steps
 from .runner import Pair, agrees, explore, show
 from .shrink import shrink
+from .stream_agreement import Moment
 
 
 def test_shrink_finds_the_few_items_that_matter() -> None:
@@ -152,3 +153,10 @@ def test_a_lie_is_found_and_told_in_the_fewest_commands() -> None:
     assert (difference.ours, difference.theirs) == (":5", ":6")
     assert runner.BATCH_STEPS > 1
     assert "5 commands:\n  INCR b\n" in difference.describe()
+
+
+def test_moments_are_equal_wherever_they_fall() -> None:
+    """Rounding would part two neighbours at some places."""
+    for start in range(1_795_273_410_000, 1_795_273_420_000, 500):
+        assert Moment(start) == Moment(start + 100)
+        assert Moment(start) != Moment(start + 6000)
