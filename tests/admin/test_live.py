@@ -70,7 +70,7 @@ def test_a_failover_is_told_as_it_happens(cluster: LocalCluster) -> None:
         if event.get("event") == "follows" and event["node"] == lost.address:
             break
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=90)
     assert {"unreachable", "fail", "vote", "promoted", "moved", "reachable"} <= set(kinds)
     assert kinds.index("unreachable") < kinds.index("promoted")
 

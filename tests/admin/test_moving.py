@@ -147,7 +147,7 @@ def _break_off(process: "subprocess.Popen[str]", seconds: float, number: signal.
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -11,6 +11,7 @@ from clustrio.tools.bench.clusters import (
     begin_move,
     disagreement,
     form,
+    meet,
     not_ok,
     running,
     start_clustrio_node,
@@ -18,7 +19,7 @@ from clustrio.tools.bench.clusters import (
 )
 
 from ..support.servers import client_of, start_clustrio, start_redis
-from .load import CheckedLoad
+from .load import CheckedLoad, connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis_server]
 
@@ -91,6 +92,24 @@ def test_rebalance_with_an_empty_node() -> None:
                 manage("rebalance", nodes[0], *options)
             assert fresh.lines()[fresh.node_id].slots
             assert_settled(four, load.check_everything())
+
+
+def test_the_client_of_the_load_follows_to_a_node_without_slots() -> None:
+    # It happens in a rebalance for some milliseconds only: the tests above must not depend on it.
+    with running(clustrio=2) as nodes, start_clustrio_node() as fresh:
+        form(nodes)
+        three = [*nodes, fresh]
+        meet(nodes[0], [fresh])
+        wait_until("all see the new one", lambda: disagreement(three, 3), three)
+        wait_until("it serves, too", lambda: not_ok(three), three)
+        client = connect(nodes[0].port)
+        slot = nodes[0].number("CLUSTER", "KEYSLOT", "key")
+        source = next(node for node in nodes if node.serves(slot))
+        fresh.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id)
+        source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", fresh.node_id)
+        assert client.set("key", "value")
+        client.close()
+        assert [node.number("DBSIZE") for node in three] == [0, 0, 1]
 
 
 def test_fix_ends_a_move_that_somebody_left_half_way() -> None:

@@ -31,7 +31,7 @@ def start_and_see_it_end(folder: Path) -> tuple[int, str]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             cwd=folder,
             check=False,
         )

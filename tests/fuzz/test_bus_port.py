@@ -260,7 +260,7 @@ def test_idle_and_slow_strangers_keep_no_member_out(nodes: list[ClusterNode], se
         for node in nodes[:2]:
             node.kill()
             node.start_again()
-        wait_until("members are in", lambda: not_let_in(victim, nodes[:2]), nodes, deadline_s=15)
+        wait_until("members are in", lambda: not_let_in(victim, nodes[:2]), nodes)
         settle(nodes)
         with contextlib.suppress(OSError):
             for byte in begun[2000:2100]:

@@ -29,7 +29,7 @@ from ..support.servers import (
 
 pytestmark = pytest.mark.slow
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +87,11 @@ async def main():
     async with redis.asyncio.Redis(port=int(sys.argv[1]), protocol=int(sys.argv[2])) as client:
         listener = client.pubsub()
         await listener.subscribe("news")
-        await listener.get_message(timeout=10)
+        await listener.get_message(timeout=30)
         for number in range(10):
             await client.publish("news", str(number))
         for number in range(10):
-            message = await listener.get_message(ignore_subscribe_messages=True, timeout=10)
+            message = await listener.get_message(ignore_subscribe_messages=True, timeout=30)
             assert message["data"] == b"%d" % number, message
         await listener.aclose()
     print("heard")

@@ -42,7 +42,7 @@ def follow(replica: RawClient, primary: RawClient) -> None:
     assert replica.call("REPLICAOF", "127.0.0.1", port_of(primary)).text == b"OK"
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 8.0) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 40.0) -> None:
     ends = monotonic() + seconds
     while not what():
         assert monotonic() < ends, "waited too long"

@@ -34,7 +34,7 @@ from .test_replication import (
 pytestmark = [pytest.mark.slow, pytest.mark.redis_server]
 
 
-def read_all(plain: socket.socket, until: bytes, seconds: float = 5.0) -> bytes:
+def read_all(plain: socket.socket, until: bytes, seconds: float = 30.0) -> bytes:
     """What comes, until something has come."""
     ends, data = time.monotonic() + seconds, b""
     while until not in data:

@@ -47,7 +47,7 @@ def run(
         [tool, "-p", str(server.port), *arguments],
         input=given,
         capture_output=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
 
@@ -177,7 +177,7 @@ def test_redis_cli_fails_alike_without_a_server(pair: tuple[ServerProcess, Serve
     with start_clustrio() as stopped:
         port = str(stopped.port)
     result = subprocess.run(
-        ["redis-cli", "-p", port, "PING"], capture_output=True, timeout=10, check=False
+        ["redis-cli", "-p", port, "PING"], capture_output=True, timeout=60, check=False
     )
     assert result.returncode == 1
     assert b"Connection refused" in result.stderr

@@ -76,7 +76,7 @@ def test_a_server_dies_with_the_process_that_started_it() -> None:
     if sys.platform != "linux":
         os.kill(pid, signal.SIGKILL)
         return
-    ends_at_s = time.monotonic() + 5
+    ends_at_s = time.monotonic() + 30
     while _is_running(pid) and time.monotonic() < ends_at_s:
         time.sleep(0.01)
     assert not _is_running(pid)

@@ -92,7 +92,7 @@ def _as_bytes(arguments: Iterable[bytes | str | int | float]) -> list[bytes]:
 class RawClient:
     """One connection. Raises `ConnectionError` at its end and `TimeoutError` when nothing comes."""
 
-    def __init__(self, host: str, port: int, timeout_s: float = 10.0) -> None:
+    def __init__(self, host: str, port: int, timeout_s: float = 30.0) -> None:
         self.socket = socket.create_connection((host, port), timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
@@ -172,7 +172,7 @@ class RawClient:
             return Reply(kind, None)
         raise ValueError(f"not RESP: {line!r}")
 
-    def read_to_end(self, deadline_s: float = 5.0) -> bytes:
+    def read_to_end(self, deadline_s: float = 30.0) -> bytes:
         """Read raw bytes until the server closes; `TimeoutError` if it does not."""
         ends_at_s = time.monotonic() + deadline_s
         parts = [self._buffer[self._position :]]

@@ -15,6 +15,7 @@ from .plans import carry_out, moved_fields, moves_fields, show_moves
 from .repairing import finish_interrupted
 from .screen import Json, Report, Screen, count
 from .topology import Cluster, Node
+from .waiting import wait_for_agreement
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace, screen: Screen) -> Report:
         forget_everywhere(cluster, node.node_id, options.timeout, screen)
         if node.is_reachable and not options.no_reset:
             _reset(node, screen)
+        wait_for_agreement(cluster, options.timeout, screen)
         screen.say(f"{node.name} has left", "green")
         return Report(True, {**fields, **moved_fields(moved)})
     finally:

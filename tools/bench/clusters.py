@@ -25,7 +25,7 @@ POLL_S: Final = 0.02
 PFAIL: Final = "fail?"
 FAIL: Final = "fail"
 #: How long a cluster may take for what takes it a second or two on a quiet machine.
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 
 Reply = bytes | int | float | list["Reply"] | dict["Reply", "Reply"] | Exception | None
 Argument = bytes | str | int | float
@@ -38,7 +38,7 @@ class CallError(Exception):
 class Caller:
     """A connection to a node: a command in, a reply out."""
 
-    def __init__(self, port: int, timeout_s: float = 10.0) -> None:
+    def __init__(self, port: int, timeout_s: float = 30.0) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader()

@@ -111,7 +111,7 @@ class ServerProcess:
         *,
         name: str | None = None,
         guarded: bool = True,
-        deadline_s: float = 15.0,
+        deadline_s: float = 40.0,
     ) -> None:
         self.command = tuple(command)
         self.arguments = tuple(arguments)

@@ -36,7 +36,7 @@ class ClusterLike(Protocol):
     def asyncio_client(self, **options: object) -> "AsyncioRedisCluster":
         """A redis-py client for asyncio."""
 
-    def trio_client(self, timeout_s: float = 15.0) -> "TrioClient":
+    def trio_client(self, timeout_s: float = 30.0) -> "TrioClient":
         """A client for trio."""
 
 

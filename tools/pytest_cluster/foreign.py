@@ -44,7 +44,7 @@ class ForeignCluster:
         make: Callable[..., RedisCluster] = RedisCluster
         return make(host=self.host, port=self.port, **options)
 
-    def trio_client(self, timeout_s: float = 15.0) -> "TrioClient":
+    def trio_client(self, timeout_s: float = 30.0) -> "TrioClient":
         """A small client for trio."""
         from ..local.clients import TrioClient
 

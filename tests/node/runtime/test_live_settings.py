@@ -28,7 +28,7 @@ def free_port() -> int:
 async def config_set(stream: trio.SocketStream, *words: str) -> bytes:
     request = encode_command([b"CONFIG", b"SET", *(word.encode() for word in words)])
     await stream.send_all(request)
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         return bytes(await stream.receive_some())
 
 

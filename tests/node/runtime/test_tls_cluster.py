@@ -47,7 +47,7 @@ def node(options: list[str], *more: str) -> Iterator[tuple[ServerProcess, Reserv
 
 def until(condition: Callable[[], bool]) -> bool:
     """Whether it becomes so within a few seconds."""
-    ends_at_s = time.monotonic() + 15
+    ends_at_s = time.monotonic() + 40
     while time.monotonic() < ends_at_s:
         if condition():
             return True
@@ -67,7 +67,7 @@ def ask_over_tls(options: list[str], port: ReservedPort, request: bytes) -> byte
     context.check_hostname = False
     context.load_cert_chain(options[1])
     with (
-        socket.create_connection(("127.0.0.1", port.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", port.port), timeout=30) as plain,
         context.wrap_socket(plain) as encrypted,
         encrypted.makefile("rb") as answers,
     ):
