@@ -59,6 +59,7 @@ format: $(STAMP) ## mend what ruff can mend
 
 bench: $(STAMP) ## measure against redis-server (BENCH_ARGUMENTS='--quick')
 	$(BIN)/python -m clustrio.tools.bench $(BENCH_ARGUMENTS)
+	$(if $(BENCH_ARGUMENTS),,$(BIN)/python -m clustrio.tools.bench.migration)
 
 clean: ## remove the virtual environment, caches and everything built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

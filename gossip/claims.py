@@ -14,6 +14,7 @@ Owns the rules of the slot table:
 The epoch of a claim and its slots come from one packet and are believed together or not at all.
 """
 
+from . import open_slots
 from .epochs import MAX_SANE_EPOCH, raise_current
 from .events import (
     ClaimOutdated,
@@ -43,10 +44,15 @@ def on_claim(turn: Turn, claimer: Node, config_epoch: int, slots: bytes) -> None
     ours = state.shard_primary(myself)
     taken = _winnable(turn, claimer, config_epoch, claimed)
     taken_from_ours = 0 if ours is None else taken & ours.mask
-    dirty = _with_keys(turn, taken & myself.mask)
+    taken_from_me = taken & myself.mask
+    dirty = _with_keys(turn, taken_from_me)
     if taken:
-        turn.assign_slots(taken, claimer)
-        turn.save(sync=True)
+        for former_id in turn.assign_slots(taken, claimer):
+            former = state.nodes[former_id]
+            if not former.mask and former.shard_id == claimer.shard_id:
+                open_slots.follow(turn, former, claimer)
+        # Should we forget it, our claim is the older one, unless we let it go to an older one.
+        turn.save(sync=taken_from_me != 0 and config_epoch <= myself.config_epoch)
         turn.tell(SlotsTaken(claimer.node_id, bitmap_of(taken), config_epoch))
         # It may have been an election that ours was waiting for.
         turn.must_elect = turn.must_elect or state.election is not None
@@ -80,8 +86,10 @@ def _winnable(turn: Turn, claimer: Node, config_epoch: int, claimed: int) -> int
         if owner.config_epoch < config_epoch:
             won |= owner.mask & wanted & ~importing
             won |= _inherited_imports(turn, owner, claimer, wanted & importing)
-    if config_epoch == state.myself.config_epoch:
-        won |= wanted & _handed_over(turn, claimer)
+    handed_over = wanted & _handed_over(turn, claimer)
+    if config_epoch != state.myself.config_epoch:
+        handed_over &= turn.withheld_mask
+    won |= handed_over
     return won
 
 
@@ -89,7 +97,8 @@ def _handed_over(turn: Turn, claimer: Node) -> int:
     """Our slots that are on their way to this node, by an operator's order.
 
     An epoch that we took just as it took the slot (CLUSTER BUMPEPOCH asks nobody) equals its own,
-    and the collision to come would make ours the greater: nobody may win the slot back by that.
+    and the collision to come would make ours the greater: nobody may win the slot back by that. A
+    slot that we withhold is its own even if ours is the greater already.
     """
     moves = turn.state.migrating_to.items()
     return sum(1 << slot for slot, target in moves if target == claimer.node_id)
@@ -162,6 +171,8 @@ def send_update(turn: Turn, node: Node, owner: Node, link: Link | None) -> None:
     mask = owner.mask
     if not turn.config.bugs.update_with_unclaimed_slots:
         mask &= ~turn.state.not_claimed
+    if owner is turn.state.myself:
+        mask &= ~turn.withheld_mask
     update = Update(turn.header(), owner.config_epoch, owner.node_id, bitmap_of(mask))
     if link is not None:
         turn.send_on(link, update)

@@ -7,13 +7,14 @@ any change, so a refused request has changed nothing.
 from collections.abc import Callable
 from typing import Final
 
-from . import epochs, manual_failover, slot_handover
+from . import epochs, manual_failover, open_slots, slot_handover
 from .attempts import end_election, end_manual_failover
 from .commands import (
     AddSlots,
     Answer,
     BumpEpoch,
     ClaimKeySlots,
+    CloseOnDrop,
     CountFailureReports,
     DelSlots,
     Done,
@@ -23,7 +24,9 @@ from .commands import (
     ForgetNode,
     GiveSlots,
     HoldEpoch,
+    KillLinks,
     MeetNode,
+    NoteOpenSlots,
     ProposeEpoch,
     PublishToNodes,
     ReclaimSlots,
@@ -48,6 +51,7 @@ from .packets import broadcast_pong
 from .reasons import (
     ElectionEnd,
     HandshakeRefusal,
+    LinkLoss,
     ManualEnd,
     RoleReason,
 )
@@ -70,7 +74,7 @@ def run_command(turn: Turn, request: Request) -> Answer:
 
 def _meet(turn: Turn, request: MeetNode) -> Answer:
     ports = (request.port, 0, request.cport)
-    refusal = maybe_handshake(turn, request.ip, ports, send_meet=True)
+    refusal = maybe_handshake(turn, request.ip, ports)
     if refusal is HandshakeRefusal.BAD_ADDRESS:
         return Refused(f"Invalid node address specified: {request.ip}:{request.port}")
     if refusal is HandshakeRefusal.TOO_MANY:
@@ -116,9 +120,7 @@ def _reset(turn: Turn, request: Reset) -> Answer:
     if myself.is_replica:
         become_primary(turn, RoleReason.COMMAND)
         turn.change(FlushData())
-    state.importing_from.clear()
-    state.migrating_to.clear()
-    turn.tell_marks()
+    open_slots.forget(turn)
     if state.assigned:
         turn.assign_slots(state.assigned, None)
     for node in list(state.others()):
@@ -126,9 +128,8 @@ def _reset(turn: Turn, request: Reset) -> Answer:
     state.banned_until.clear()
     if request.hard:
         state.current_epoch = state.last_vote_epoch = myself.config_epoch = 0
-        del state.nodes[myself.node_id]
-        myself.node_id, myself.shard_id = new_node_id(turn.rng), new_node_id(turn.rng)
-        state.nodes[myself.node_id] = myself
+        state.rename(myself, new_node_id(turn.rng))
+        myself.shard_id = new_node_id(turn.rng)
         turn.change(Renamed(myself.node_id))
     turn.changed(sync=True)
     return OK
@@ -195,6 +196,8 @@ def _setslot_migrating(turn: Turn, request: SetSlotMigrating) -> Answer:
         return Refused(f"I don't know about node {request.node_id}")
     if node.is_replica:
         return NOT_A_PRIMARY
+    if request.slot not in state.migrating_to:
+        state.withheld.discard(request.slot)
     state.migrating_to[request.slot] = node.node_id
     return _marked(turn)
 
@@ -248,6 +251,9 @@ def _setslot_node(turn: Turn, request: SetSlotNode) -> Answer:
     if node is myself:
         state.importing_from.pop(slot, None)
     turn.assign_slots(1 << slot, node)
+    if was_mine and node.config_epoch <= myself.config_epoch:
+        # As far as we know our claim is not the older one: we must not come back with it.
+        turn.save(sync=True)
     if was_mine and not myself.mask and turn.config.allow_replica_migration:
         become_replica(turn, node, RoleReason.LOST_LAST_SLOT)
     if node is myself and was_importing:
@@ -355,6 +361,22 @@ def _drop_packet_types(turn: Turn, request: DropPacketTypes) -> Answer:
     return OK
 
 
+def _close_on_drop(turn: Turn, request: CloseOnDrop) -> Answer:
+    turn.state.closes_on_drop = request.closes
+    return OK
+
+
+def _kill_links(turn: Turn, request: KillLinks) -> Answer:
+    node = turn.state.nodes.get(request.node_id)
+    if node is None:
+        return _unknown(request.node_id)
+    if request.to_node:
+        turn.close_link(node.link, LinkLoss.KILLED)
+    if request.from_node:
+        turn.close_link(node.inbound, LinkLoss.KILLED)
+    return OK
+
+
 _RUN: Final[dict[type, Callable[..., Answer]]] = {
     MeetNode: _meet,
     ForgetNode: _forget,
@@ -374,10 +396,13 @@ _RUN: Final[dict[type, Callable[..., Answer]]] = {
     CountFailureReports: _count_failure_reports,
     PublishToNodes: _publish,
     DropPacketTypes: _drop_packet_types,
+    CloseOnDrop: _close_on_drop,
+    KillLinks: _kill_links,
     ClaimKeySlots: _claim_key_slots,
     ProposeEpoch: slot_handover.propose_epoch,
     HoldEpoch: slot_handover.hold_epoch,
     TakeSlots: slot_handover.take_slots,
     GiveSlots: slot_handover.give_slots,
     ReclaimSlots: slot_handover.reclaim_slots,
+    NoteOpenSlots: open_slots.note,
 }

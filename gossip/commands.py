@@ -143,6 +143,22 @@ class DropPacketTypes:
 
 
 @frozen
+class CloseOnDrop:
+    """DEBUG CLOSE-CLUSTER-LINK-ON-PACKET-DROP: whether the link of such a message ends with it."""
+
+    closes: bool
+
+
+@frozen
+class KillLinks:
+    """DEBUG CLUSTERLINK KILL: ends our link to a node, and its own to us."""
+
+    node_id: NodeId
+    to_node: bool = True
+    from_node: bool = True
+
+
+@frozen
 class ClaimKeySlots:
     """After loading: slots with keys that nobody owns become ours, others' are marked importing."""
 
@@ -184,6 +200,16 @@ class ReclaimSlots:
     epoch: int
 
 
+@frozen
+class NoteOpenSlots:
+    """At a replica: its primary says which slots it has on the move, as (slot, other node)."""
+
+    migrating_to: tuple[tuple[int, NodeId], ...]
+    importing_from: tuple[tuple[int, NodeId], ...]
+    taken: tuple[int, ...] = ()
+    """Slots that the primary is about to take; it waits for us to know it."""
+
+
 Request: TypeAlias = (
     MeetNode
     | ForgetNode
@@ -203,12 +229,15 @@ Request: TypeAlias = (
     | CountFailureReports
     | PublishToNodes
     | DropPacketTypes
+    | CloseOnDrop
+    | KillLinks
     | ClaimKeySlots
     | ProposeEpoch
     | HoldEpoch
     | TakeSlots
     | GiveSlots
     | ReclaimSlots
+    | NoteOpenSlots
 )
 
 

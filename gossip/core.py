@@ -63,6 +63,7 @@ from .outputs import DeliverPublish, Outputs, SlotsMoved
 from .packets import answer, broadcast_pong
 from .reasons import (
     DropReason,
+    LinkLoss,
 )
 from .state import BrokenInvariant, Link, Node
 from .storage import loaded_state, new_state, stored_cluster, take_config
@@ -70,6 +71,8 @@ from .turn import Turn
 
 TICK_MS: Final = 100
 """How often `tick` is to be called."""
+AWAY_MS: Final = 5 * TICK_MS
+"""Without a step for so long (and half the timeout) we were stopped, or busy, and heard nobody."""
 
 
 class GossipCore:
@@ -125,14 +128,27 @@ class GossipCore:
         turn = self._turn(now)
         _ON_INPUT[type(event)](turn, event)
         self.config = turn.config
-        return self._finish(turn)
+        return self._finish(turn, may_save_later=True)
 
     def tick(self, now: int) -> Outputs:
         """Takes in that time has passed; to be called every 100 ms."""
         turn = self._turn(now)
         turn.state.ticks += 1
+        if turn.state.save_is_due:
+            turn.save(sync=turn.state.sync_is_due)
         for timer in TIMERS:
             timer(turn)
+        return self._finish(turn)
+
+    def keep_alive(self, now: int) -> Outputs:
+        """In the middle of something long: shows all that we live, and decides nothing.
+
+        Nothing was heard meanwhile, which is held against nobody, as nothing was listened to.
+        """
+        turn = Turn(self.state, self.config, self._rng, self._local, now)
+        failure.excuse_silence(turn, now - self._last_now)
+        self._last_now = now
+        broadcast_pong(turn)
         return self._finish(turn)
 
     def command(self, request: Request, now: int) -> tuple[Answer, Outputs]:
@@ -144,10 +160,14 @@ class GossipCore:
     def _turn(self, now: int) -> Turn:
         if now < self._last_now:
             raise BrokenInvariant("the monotonic clock went back")
-        self._last_now = now
-        return Turn(self.state, self.config, self._rng, self._local, now)
+        away_ms, self._last_now = now - self._last_now, now
+        turn = Turn(self.state, self.config, self._rng, self._local, now)
+        if away_ms > max(AWAY_MS, self.config.node_timeout_ms // 2):
+            failure.on_return(turn, away_ms)
+            health.on_return(turn, away_ms)
+        return turn
 
-    def _finish(self, turn: Turn) -> Outputs:
+    def _finish(self, turn: Turn, *, may_save_later: bool = False) -> Outputs:
         if turn.must_elect:
             election.on_tick(turn)
         if turn.must_announce:
@@ -158,7 +178,22 @@ class GossipCore:
             self.state.invariants()
         else:
             self.state.invariants_cheap()
+        state = self.state
+        if state.sync_is_due and turn.sends:
+            turn.save(sync=True)
+        elif may_save_later and turn.must_save and _may_wait(turn):
+            state.save_is_due = True
+            state.sync_is_due = state.sync_is_due or turn.must_sync
+            turn.must_save = False
         return turn.outputs()
+
+
+def _may_wait(turn: Turn) -> bool:
+    """Whether nodes.conf need not be written yet, as nothing that is new is revealed.
+
+    In a big cluster news come in by the hundred, and each file is of all nodes.
+    """
+    return not turn.must_sync or not (turn.sends or turn.changes)
 
 
 # ---- timers --------------------------------------------------------------------------------------
@@ -208,6 +243,8 @@ def _on_message(turn: Turn, event: MessageReceived) -> None:
     turn.state.count(turn.state.received_counts, message_type(message))
     if message_type(message) in turn.state.dropped_types:
         turn.tell(MessageDropped(claimed, DropReason.FILTERED))
+        if turn.state.closes_on_drop:
+            turn.close_link(link, LinkLoss.KILLED)
         return
     link.data_at = turn.now
     sender = _maybe_sender(turn, link, message, header)
@@ -295,7 +332,9 @@ def _on_publish(turn: Turn, link: Link, sender: Node, message: Message) -> None:
 
 
 def _on_auth_request(turn: Turn, link: Link, sender: Node, message: Message) -> None:
-    voting.on_request(turn, link, sender, cast("FailoverAuthRequest", message))
+    request = cast("FailoverAuthRequest", message)
+    election.on_rival(turn, sender, request)
+    voting.on_request(turn, link, sender, request)
 
 
 def _on_auth_ack(turn: Turn, link: Link, sender: Node, message: Message) -> None:
@@ -337,6 +376,7 @@ def _on_progress(turn: Turn, event: ReplicationProgressed) -> None:
 def _on_config(turn: Turn, event: ConfigChanged) -> None:
     turn.config = event.config
     take_config(turn.state, event.config)
+    heartbeat.look_at_all(turn)
     turn.changed()
 
 

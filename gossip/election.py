@@ -9,7 +9,7 @@ Owns `state.election`. Rules:
   request follows a FAIL message on the same links, so no voter can think the primary up.
 * Votes are awaited max(2T, 2 s); the next attempt comes max(4T, 4 s) after the last. If another
   shard's election has overtaken our epoch, its voters cannot vote for us any more, and we try again
-  at once, in a new epoch.
+  at once, in a new epoch; so we do if its candidate asked in our own epoch and split the votes.
 * The new epoch is on disk before the request leaves, and the win before it is told.
 
     idle --primary FAIL--> scheduled --delay--> asking --majority--> primary
@@ -19,6 +19,7 @@ Owns `state.election`. Rules:
 
 from typing import Final
 
+from . import open_slots
 from .attempts import end_election, timeout_ms
 from .epochs import greatest, spend_vote
 from .events import (
@@ -91,7 +92,7 @@ def _is_wanted(turn: Turn, primary: Node, *, manual: bool) -> bool:
     if not primary.mask:
         end_election(turn, ElectionEnd.RIVAL_WON)
         return False
-    if not primary.is_failed and not manual:
+    if not primary.is_found_failed and not manual:
         end_election(turn, ElectionEnd.PRIMARY_RETURNED)
         return False
     return True
@@ -150,10 +151,11 @@ def rank_of(turn: Turn, primary: Node) -> int:
 
 def failed_rank_of(turn: Turn, primary: Node) -> int:
     """How many other shards need an election too, and come before ours."""
+    with_replicas = {node.replica_of for node in turn.state.nodes.values()}
     return sum(
-        owner.is_failing and owner.shard_id < primary.shard_id
+        owner.is_failing and owner.shard_id < primary.shard_id and owner.node_id in with_replicas
         for owner in turn.state.owners.values()
-        if owner is not primary and turn.state.replicas_of(owner)
+        if owner is not primary
     )
 
 
@@ -170,7 +172,8 @@ def _schedule(turn: Turn, primary: Node, *, manual: bool) -> None:
     else:
         delay_ms = 0
     delay_ms += SHARD_STEP_MS * failed_rank
-    if turn.local.offset() == 0:
+    if turn.local.offset() == 0 and (primary.offset > 0 or primary.data_received_at is None):
+        # Somebody may come back who has what we lack. (A primary without data leaves nothing.)
         delay_ms += NO_DATA_DELAY_MS
     state.election = Election(now + delay_ms, rank, failed_rank, is_manual=False)
     turn.tell(ElectionScheduled(delay_ms, rank, failed_rank))
@@ -208,14 +211,23 @@ def _ask_for_votes(turn: Turn, election: Election, primary: Node) -> None:
     state = turn.state
     state.current_epoch = greatest(turn) + 1
     election.epoch, election.asked_at = state.current_epoch, turn.now
+    election.has_rival = False
     election.votes.clear()
     spend_vote(turn)
     turn.save(sync=True)
     flags = MessageFlag.FORCEACK if state.manual is not None else MessageFlag.NONE
-    if primary.is_failed:
+    if primary.is_found_failed:
         turn.broadcast(Fail(turn.header(), primary.node_id))
     turn.broadcast(FailoverAuthRequest(turn.header(flags)))
     turn.tell(VotesAsked(election.epoch))
+
+
+def on_rival(turn: Turn, candidate: Node, message: FailoverAuthRequest) -> None:
+    """Another candidate asks for votes, which cannot be ours in the same epoch."""
+    election = turn.state.election
+    is_other_shard = candidate.replica_of != turn.state.myself.replica_of
+    if election is not None and is_other_shard:
+        election.has_rival |= election.epoch == message.header.current_epoch
 
 
 def on_vote(turn: Turn, voter: Node, message: FailoverAuthAck) -> None:
@@ -243,13 +255,16 @@ def _consider_giving_up(turn: Turn, election: Election) -> None:
     epoch = election.epoch or 0
     # Another shard's replica may have won in this very epoch: its votes are not to be had again.
     is_lost = any(owner.config_epoch >= epoch for owner in state.owners.values())
-    is_overtaken = (state.current_epoch > epoch or is_lost) and waited_ms >= 2 * step_ms(turn)
-    may_retry = election.early_retries < MAX_EARLY_RETRIES and not _may_be_sibling(turn)
-    if is_overtaken and may_retry:
-        turn.tell(ElectionEnded(ElectionEnd.OVERTAKEN))
+    is_overtaken = (state.current_epoch > epoch or is_lost) and not _may_be_sibling(turn)
+    may_retry = election.early_retries < MAX_EARLY_RETRIES and waited_ms >= 2 * step_ms(turn)
+    if may_retry and (is_overtaken or election.has_rival):
+        is_split = election.has_rival and not is_overtaken
+        turn.tell(ElectionEnded(ElectionEnd.SPLIT if is_split else ElectionEnd.OVERTAKEN))
         election.epoch = None
         election.early_retries += 1
         election.starts_at = now + turn.rng.randrange(2 * step_ms(turn))
+        # Both may find out at the same time: the later one in the queue leaves the other the lead.
+        election.starts_at += SHARD_STEP_MS * election.failed_rank if is_split else 0
         return
     if waited_ms > 2 * timeout_ms(turn):
         # "Retry after max(4T, 4 s)", counted from when this attempt was to start.
@@ -281,5 +296,6 @@ def take_over(turn: Turn, reason: RoleReason) -> None:
     become_primary(turn, reason)
     if mask:
         turn.assign_slots(mask, state.myself)
+    open_slots.inherit(turn)
     turn.save(sync=True)
     broadcast_pong(turn)

@@ -8,6 +8,7 @@ slot was imported or by an operator's order); two primaries that took the same o
 
 from typing import Final
 
+from . import open_slots
 from .events import (
     ConfigEpochTaken,
     EpochCollision,
@@ -50,6 +51,7 @@ def take_next(turn: Turn) -> None:
     state.current_epoch = greatest(turn) + 1
     state.myself.config_epoch = state.current_epoch
     spend_vote(turn)
+    open_slots.withhold(turn)
     turn.tell(ConfigEpochTaken(state.current_epoch))
     turn.save(sync=True)
 

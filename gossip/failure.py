@@ -6,8 +6,10 @@ Owns the flags PFAIL and FAIL. Rules:
   What a node says by itself while it finds the cluster down is no such data: it may hear nobody.
 * FAIL needs PFAIL and reports of a majority of the voters, not older than twice the timeout (ours
   counts if we vote), or a FAIL message. It is told to all at once.
-* Only voters' reports count. A voter with a new PFAIL pings all the others at once, so that a
-  majority comes together without waiting for the next routine pings.
+* A FAIL that our file alone knows is no finding: without an answer in time it becomes a PFAIL.
+* Only voters' reports count. A voter with a new PFAIL pings the others at once (in a big cluster
+  some of them, the same for all), so that a majority comes together without waiting for the next
+  routine pings.
 * PFAIL ends with an answer. FAIL of a voter lasts twice the timeout at least, and ends only if it
   still has its slots then; FAIL of others ends with an answer.
 
@@ -36,30 +38,48 @@ from .turn import Turn
 
 REPORT_VALIDITY_TIMEOUTS: Final = 2
 FAIL_UNDO_TIMEOUTS: Final = 2
+MAX_COLLECTORS: Final = 24
+RETURN_GRACE_MS: Final = 500
+"""Enough to read what has come while we were stopped, and to connect and ask anew."""
+READING_MS: Final = 200
 
 
 def on_tick(turn: Turn) -> None:
     """Suspects whoever is overdue, and tells the voters."""
-    suspects = [node for node in turn.state.members() if _is_overdue(turn, node)]
+    suspects = [node for node in turn.state.waiting if _is_overdue(turn, node)]
     for node in suspects:
-        node.flags |= NodeFlag.PFAIL
+        node.flags = node.flags & ~NodeFlag.FAIL | NodeFlag.PFAIL
         turn.tell(NodeSuspected(node.node_id))
         turn.changed()
     bugs = turn.config.bugs
     for node in suspects:
         fail_if_quorum(turn, node)
     if suspects and turn.state.is_voter(turn.state.myself) and not bugs.wait_for_gossip_quorum:
-        for voter in list(turn.state.owners.values()):
-            if voter is not turn.state.myself and not voter.is_failing:
-                send_ping(turn, voter)
+        for voter in _collectors(turn):
+            send_ping(turn, voter)
     # Quorums may shrink, so look at all the suspects again, though rarely.
     if turn.state.ticks % 10 == 0:
-        for node in list(turn.state.members()):
+        for node in list(turn.state.waiting):
             fail_if_quorum(turn, node)
 
 
+def _collectors(turn: Turn) -> list[Node]:
+    """The voters that are told of a new suspect at once: all, or those with the smallest ids.
+
+    One voter that has heard of a majority is enough, as it tells everybody. All to all would be
+    hundreds of thousands of packets for a few hundred voters.
+    """
+    state = turn.state
+    voters = [v for v in state.owners.values() if v is not state.myself and not v.is_failing]
+    if len(voters) <= MAX_COLLECTORS:
+        return voters
+    return sorted(voters, key=lambda voter: voter.node_id)[:MAX_COLLECTORS]
+
+
 def _is_overdue(turn: Turn, node: Node) -> bool:
-    if node.ping_sent_at is None or node.is_failing:
+    if node.ping_sent_at is None or node.flags & (NodeFlag.PFAIL | NodeFlag.HANDSHAKE):
+        return False
+    if node.is_found_failed:
         return False
     since = node.ping_sent_at
     if node.data_received_at is not None:
@@ -68,12 +88,40 @@ def _is_overdue(turn: Turn, node: Node) -> bool:
     return turn.now - since > turn.config.node_timeout_ms
 
 
+def excuse_silence(turn: Turn, away_ms: int, *, left_ms: int | None = None) -> None:
+    """We did not listen for a while: whoever owes an answer gets as much more time.
+
+    With `left_ms` no more than that from now on.
+    """
+    timeout_ms = turn.config.node_timeout_ms
+    latest = turn.now - timeout_ms + (timeout_ms if left_ms is None else min(left_ms, timeout_ms))
+    for node in turn.state.waiting:
+        since = node.ping_sent_at
+        if since is not None:
+            node.ping_sent_at = max(since, min(since + away_ms, latest))
+
+
+def on_return(turn: Turn, away_ms: int) -> None:
+    """We were stopped: the answers have come meanwhile, but we have not read them yet.
+
+    A busy machine stops us again and again: with more time than that takes, nobody would find out
+    for long that a node is dead.
+    """
+    timeout_ms = turn.config.node_timeout_ms
+    excuse_silence(turn, away_ms, left_ms=max(RETURN_GRACE_MS, timeout_ms // 4))
+    for node in turn.state.waiting:
+        if node.link is not None:
+            # It is given up after half the timeout, though not before it has been read.
+            latest = turn.now - timeout_ms // 2 + READING_MS
+            node.link.created_at = max(node.link.created_at, min(latest, turn.now))
+
+
 def on_report(turn: Turn, node: Node, reporter: Node, *, is_failing: bool) -> None:
     """A member says how another one fares."""
     if node is turn.state.myself or node is reporter:
         return
     if is_failing:
-        if reporter.node_id not in node.reports:
+        if reporter.node_id not in node.reports and not node.is_failed:
             turn.tell(NodeReported(node.node_id, reporter.node_id))
         node.reports[reporter.node_id] = turn.now
         fail_if_quorum(turn, node)
@@ -122,7 +170,7 @@ def mark_failed(turn: Turn, node: Node, via: Via) -> None:
 
 def _elect_if_ours(turn: Turn, node: Node) -> None:
     """News of our own primary need not wait for the next tick."""
-    if node.is_failed and node.node_id == turn.state.myself.replica_of:
+    if node.is_found_failed and node.node_id == turn.state.myself.replica_of:
         turn.must_elect = True
 
 
@@ -133,14 +181,13 @@ def on_fail(turn: Turn, sender: Node, message: Fail) -> None:
         turn.tell(MessageDropped(sender.node_id, DropReason.UNKNOWN_SUBJECT))
     elif node is turn.state.myself:
         turn.tell(MessageDropped(sender.node_id, DropReason.ABOUT_MYSELF))
-    elif not node.is_failed:
+    elif not node.is_found_failed:
         mark_failed(turn, node, Via.MESSAGE)
 
 
 def on_pong(turn: Turn, node: Node) -> None:
     """A node answered our ping."""
-    node.pong_received_at = turn.now
-    node.ping_sent_at = None
+    turn.state.note_answer(node, turn.now)
     node.connect_failures = 0
     if node.is_suspected or (node.is_failed and _may_recover(turn, node)):
         node.flags &= ~FAILING

@@ -4,7 +4,8 @@ Owns MEET, stand-in ids, and addresses. Rules:
 
 * A handshake is a node with a stand-in id and the flag HANDSHAKE. It ends by an answer (the node
   gets its real id), by finding out that the peer is a member already or ourselves, or by a timeout.
-* We take part for two reasons: an operator's CLUSTER MEET, and a MEET from a stranger.
+* We take part for two reasons: an operator's CLUSTER MEET, and a MEET from a stranger. The latter
+  is for this stranger alone, whoever answers at its address.
 * A member that is answered for by somebody else loses its address, not its id (`AddressLost`).
 * An announced address always wins. Where none is announced, that of the member's own connection to
   us counts, but it replaces a known one only while our link to that is not standing, so a node
@@ -27,8 +28,8 @@ from .events import (
     OwnAddressLearned,
 )
 from .limits import MAX_PORT
-from .members import add_node, remove_node
-from .messages import Header, Heartbeat, Meet, NodeFlag
+from .members import note_replicas, remove_node
+from .messages import Header, Heartbeat, Meet, NodeFlag, NodeId
 from .reasons import (
     HandshakeEnd,
     HandshakeRefusal,
@@ -44,9 +45,12 @@ MAX_HANDSHAKES: Final = 256
 
 
 def maybe_handshake(
-    turn: Turn, ip: str, ports: tuple[int, int, int], *, send_meet: bool
+    turn: Turn, ip: str, ports: tuple[int, int, int], expected_id: NodeId | None = None
 ) -> HandshakeRefusal | None:
-    """Starts a handshake with an address; `ports` are (port, pport, cport). None: it began."""
+    """Starts a handshake with an address; `ports` are (port, pport, cport). None: it began.
+
+    Without an id it is an operator's order, and whoever lives there is sent a MEET.
+    """
     refusal = None
     address = maybe_address(ip)
     cport = ports[2]
@@ -61,11 +65,11 @@ def maybe_handshake(
     if refusal is not None or address is None:
         turn.tell(HandshakeRefused(ip, cport, refusal or HandshakeRefusal.BAD_ADDRESS))
         return refusal
-    flags = NodeFlag.HANDSHAKE | (NodeFlag.MEET if send_meet else NodeFlag.NONE)
-    node = Node(new_node_id(turn.rng), flags, turn.now, ip=address)
+    flags = NodeFlag.HANDSHAKE | (NodeFlag.MEET if expected_id is None else NodeFlag.NONE)
+    node = Node(new_node_id(turn.rng), flags, turn.now, ip=address, expected_id=expected_id)
     node.port, node.pport, node.cport = ports
     node.shard_id = new_node_id(turn.rng)
-    turn.state.nodes[node.node_id] = node
+    turn.state.enter(node, turn.rng)
     turn.tell(HandshakeStarted(address, cport))
     turn.open_link(node)
     return None
@@ -97,7 +101,7 @@ def on_meet_of_stranger(turn: Turn, link: Link, message: Meet) -> None:
     """A stranger wants us to take it in: find out about it over a connection of our own."""
     header = message.header
     ports = (header.port, header.pport, header.cport)
-    maybe_handshake(turn, header.ip or link.peer_ip, ports, send_meet=False)
+    maybe_handshake(turn, header.ip or link.peer_ip, ports, header.sender)
 
 
 def on_handshake_answer(turn: Turn, node: Node, link: Link, message: Heartbeat) -> Node | None:
@@ -105,6 +109,11 @@ def on_handshake_answer(turn: Turn, node: Node, link: Link, message: Heartbeat) 
     header, state = message.header, turn.state
     if header.sender == state.myself.node_id:
         _end(turn, node, HandshakeEnd.MYSELF)
+        return None
+    if node.expected_id not in (None, header.sender):
+        # Who wanted to join has died, and a node of another cluster has its address by now: to
+        # take that one in, and tell our cluster of it, would make one of both.
+        _end(turn, node, HandshakeEnd.OTHER_NODE)
         return None
     known = state.maybe_member(header.sender)
     if known is not None:
@@ -115,15 +124,16 @@ def on_handshake_answer(turn: Turn, node: Node, link: Link, message: Heartbeat) 
         if (known.ip, known.port, known.pport, known.cport) != (ip, *ports):
             turn.move_node(known, ip, ports)
         return None
-    del state.nodes[node.node_id]
-    node.node_id = header.sender
+    state.rename(node, header.sender)
+    node.expected_id = None
     role = NodeFlag.REPLICA if header.replica_of else NodeFlag.PRIMARY
     node.flags = node.flags & ~(NodeFlag.HANDSHAKE | NodeFlag.MEET) | role
     node.replica_of = header.replica_of
     node.port, node.pport, node.cport = header.port, header.pport, header.cport
     if header.ip:
         node.ip = header.ip
-    add_node(turn, node)
+    state.attach(link)
+    note_replicas(turn, node)
     state.banned_until.pop(node.node_id, None)
     turn.tell(NodeJoined(node.node_id))
     turn.changed()
@@ -136,8 +146,7 @@ def on_wrong_identity(turn: Turn, node: Node, found: str) -> None:
     turn.close_link(node.link, LinkLoss.WRONG_IDENTITY)
     node.flags |= NodeFlag.NOADDR
     node.ip, node.port, node.pport, node.cport = "", 0, 0, 0
-    if node.ping_sent_at is None:
-        node.ping_sent_at = turn.now
+    turn.state.await_answer(node, turn.now)
     turn.save()
 
 

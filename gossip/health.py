@@ -3,7 +3,8 @@
 Owns the state ok / fail. Rules: it is ok if all slots are owned by nodes that have not failed (with
 cluster-require-full-coverage), and a majority of the voters is reached. A primary waits before it
 says ok: 2 s after a start, and clamp(timeout, 0.5 s, 5 s) after a time in a minority, so that it
-can hear whether somebody else owns its slots by now.
+can hear whether somebody else owns its slots by now. A voter that was stopped for longer than the
+timeout may have been replaced: it is as in a minority until a majority has answered it since.
 """
 
 from typing import Final
@@ -12,6 +13,7 @@ from .events import (
     HealthChanged,
 )
 from .outputs import ClusterStateChanged
+from .packets import send_ping
 from .reasons import (
     UnhealthyReason,
 )
@@ -39,9 +41,36 @@ def judge(turn: Turn) -> None:
     turn.change(ClusterStateChanged(is_ok))
 
 
+def on_return(turn: Turn, away_ms: int) -> None:
+    """We were stopped for a while: first we have to know what others did meanwhile."""
+    state = turn.state
+    if away_ms <= turn.config.node_timeout_ms or not state.is_voter(state.myself):
+        return
+    state.returned_at = turn.now
+    turn.must_judge = True
+    for owner in list(state.owners.values()):
+        if owner is not state.myself:
+            send_ping(turn, owner)
+
+
+def _is_unheard(turn: Turn) -> bool:
+    """Whether a majority has still to answer since we are back."""
+    state = turn.state
+    since = state.returned_at
+    if since is None:
+        return False
+    heard = sum(
+        owner is state.myself or (owner.pong_received_at or 0) > since
+        for owner in state.owners.values()
+    )
+    if heard >= state.quorum:
+        state.returned_at = None
+    return heard < state.quorum
+
+
 def _maybe_reason(turn: Turn) -> UnhealthyReason | None:
     state = turn.state
-    if not state.has_majority:
+    if not state.has_majority or _is_unheard(turn):
         return UnhealthyReason.MINORITY
     if turn.config.require_full_coverage:
         if state.assigned != ALL_SLOTS:

@@ -12,9 +12,10 @@ Owns the timers of pings and the order in which a heartbeat is taken in. Rules:
   newer is late, and teaches nothing about roles and slots.
 """
 
+import heapq
 from typing import Final
 
-from . import epochs, failure
+from . import epochs, failure, open_slots
 from .claims import on_claim, tell_newer_owners
 from .events import (
     LateHeartbeat,
@@ -72,26 +73,51 @@ def ping_interval_ms(turn: Turn) -> int:
 def on_tick(turn: Turn) -> None:
     """Keeps the links and the pings going."""
     state, now = turn.state, turn.now
-    for node in list(state.nodes.values()):
-        # Most nodes have their link: in a big cluster this loop is what a tick costs.
-        is_settled = node.is_linked or node is state.myself
-        if (node.in_handshake or not is_settled) and not expire_handshake(turn, node):
+    state.gossip_page = None
+    for node in list(state.unlinked):
+        if not expire_handshake(turn, node):
             maybe_connect(turn, node)
-    if state.ticks % RANDOM_PING_TICKS == 0:
+    if state.ticks % RANDOM_PING_TICKS == 0 and state.deck:
         _ping_a_random_node(turn)
-    interval_ms = ping_interval_ms(turn)
-    overdue_at = now - interval_ms
-    for node in state.nodes.values():
-        if node.ping_sent_at is None:
-            last = node.pong_received_at
-            if (last is None or last <= overdue_at) and node.is_linked and not node.in_handshake:
-                send_ping(turn, node)
-        elif not node.in_handshake:
+    for node in list(state.waiting):
+        if not node.in_handshake:
             _remake_if_silent(turn, node)
+    times = state.ping_times
+    if times and times[0][0] <= now:
+        interval_ms = ping_interval_ms(turn)
+        while times and times[0][0] <= now:
+            node = heapq.heappop(times)[2]
+            if state.nodes.get(node.node_id) is node:
+                state.look_at(node, max(now + 1, _ping_if_overdue(turn, node, interval_ms)))
+
+
+def _ping_if_overdue(turn: Turn, node: Node, interval_ms: int) -> int:
+    """Pings a node that has not answered for the interval; when to look at it again.
+
+    Whatever happens in between, its next answer comes later than what the time is counted from.
+    """
+    if node.in_handshake or not node.is_linked:
+        # As soon as its link stands it is pinged.
+        return turn.now + interval_ms
+    since = node.pong_received_at
+    if node.ping_sent_at is not None:
+        since = node.ping_sent_at
+    elif since is None or since <= turn.now - interval_ms:
+        send_ping(turn, node)
+        since = turn.now
+    return since + interval_ms
+
+
+def look_at_all(turn: Turn) -> None:
+    """The interval may have become shorter."""
+    state = turn.state
+    state.ping_times.clear()
+    for node in state.deck:
+        state.look_at(node, turn.now)
 
 
 def _ping_a_random_node(turn: Turn) -> None:
-    nodes = list(turn.state.nodes.values())
+    nodes = turn.state.deck
     oldest: Node | None = None
     for _ in range(RANDOM_PING_DRAWS):
         node = nodes[turn.rng.randrange(len(nodes))]
@@ -148,13 +174,18 @@ def _learn(turn: Turn, sender: Node, message: Heartbeat) -> None:
     else:
         sender.flags &= ~NodeFlag.EXTENSIONS_SUPPORTED
     _learn_topology(turn, sender, header)
-    nodes = turn.state.nodes
+    if turn.state.withheld:
+        open_slots.settle(turn, sender, header)
+    nodes, wall_offset_ms = turn.state.nodes, turn.state.wall_offset_ms
     for entry in message.gossip:
         node = nodes.get(entry.node_id)
         if node is None or node.reports or (node.flags | entry.flags) & _UNUSUAL:
             _learn_entry(turn, sender, entry)
         elif node.ping_sent_at is None:
-            _learn_pong(turn, node, entry)
+            # In a big cluster heartbeats hold many entries, of which few are news.
+            known_at = node.pong_received_at
+            if known_at is None or entry.pong_received_s * 1000 - wall_offset_ms > known_at:
+                _learn_pong(turn, node, entry)
     _learn_extensions(turn, sender, message)
     # It may have become known by now who our primary's primary is.
     leave_sub_replication(turn)
@@ -177,7 +208,9 @@ def _learn_topology(turn: Turn, sender: Node, header: Header) -> None:
         if header.config_epoch >= primary.config_epoch:
             _claim(turn, primary, header)
         return
-    if primary is None or header.slots == primary.slots:
+    # While claims have stopped, one that comes again must be noted, though it changes no owner.
+    is_known = primary is None or (header.slots == primary.slots and not state.not_claimed)
+    if is_known:
         if sender.is_primary:
             _raise_config_epoch(turn, sender, header)
     else:

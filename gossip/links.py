@@ -40,6 +40,7 @@ def on_established(turn: Turn, event: LinkEstablished) -> None:
     if link is None or link.node is None:
         return
     link.is_up, link.local_ip, link.created_at = True, event.local_ip, turn.now
+    turn.state.attach(link)
     send_ping(turn, link.node)
     link.node.flags &= ~NodeFlag.MEET
 
@@ -49,7 +50,7 @@ def on_failed(turn: Turn, event: LinkFailed) -> None:
     link = turn.state.links.pop(event.link_id, None)
     if link is not None and link.node is not None:
         node = link.node
-        turn.detach_link(link)
+        turn.state.detach(link)
         _note_failure(turn, node)
 
 
@@ -59,7 +60,7 @@ def on_closed(turn: Turn, event: LinkClosed) -> None:
     if link is None or link.node is None:
         return
     node = link.node
-    turn.detach_link(link)
+    turn.state.detach(link)
     if link.is_inbound:
         return
     if link.data_at is not None:
@@ -115,7 +116,7 @@ def note_inbound(turn: Turn, node: Node, link: Link) -> None:
     if node.inbound is link:
         return
     turn.close_link(node.inbound, LinkLoss.REPLACED)
-    turn.detach_link(link)
+    turn.state.detach(link)
     link.node = node
     node.inbound = link
 
@@ -153,5 +154,4 @@ def _arm(turn: Turn, node: Node) -> None:
     """Without a link no ping can leave, yet the wait for an answer has begun."""
     if node.in_handshake or turn.config.bugs.never_arm_ping:
         return
-    if node.ping_sent_at is None:
-        node.ping_sent_at = turn.now
+    turn.state.await_answer(node, turn.now)

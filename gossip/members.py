@@ -61,15 +61,14 @@ def remove_node(turn: Turn, node: Node) -> None:
         other.reports.pop(node.node_id, None)
     turn.close_link(node.link, LinkLoss.REMOVED)
     turn.close_link(node.inbound, LinkLoss.REMOVED)
-    del state.nodes[node.node_id]
+    state.leave(node)
     primary = state.primary_of(node)
     if primary is not None and not state.replicas_of(primary):
         primary.flags &= ~NodeFlag.MIGRATE_TO
 
 
-def add_node(turn: Turn, node: Node) -> None:
-    """Files a node under its id; its replicas may be known already."""
-    turn.state.nodes[node.node_id] = node
+def note_replicas(turn: Turn, node: Node) -> None:
+    """The replicas of a new member may be known already."""
     if node.is_primary and turn.state.replicas_of(node):
         node.flags |= NodeFlag.MIGRATE_TO
 
@@ -95,6 +94,7 @@ def learn_node(turn: Turn, entry: GossipEntry, by: Node) -> None:
         cport=entry.cport,
         shard_id=new_node_id(turn.rng),
     )
-    add_node(turn, node)
+    turn.state.enter(node, turn.rng)
+    note_replicas(turn, node)
     turn.tell(NodeLearned(node.node_id, by.node_id))
     turn.save()

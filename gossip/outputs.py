@@ -4,7 +4,8 @@ Owns `Outputs` and its order law. Rules:
 
 1. `save` is written, and fsynced if `must_sync`, before anything below happens: **an epoch, a
    vote or a slot of ours is on disk before a packet reveals it**. If it cannot be written, nothing
-   below may happen.
+   below may happen. What came with a message may be saved later: with
+   the next tick, or ahead of the next packet if that would reveal it.
 2. `changes` are applied to the node, in their order; a pause is in force before the packet that
    announces the paused offset leaves.
 3. `send` goes out; a message for a link that is gone is dropped silently.

@@ -1,36 +1,55 @@
 """The heartbeats we send: whom they tell about, and what they mark.
 
-Owns the choice of the gossip section. Rules: max(3, N/10) members at random, and all that we
-suspect, so that reports spread at once; extensions go only to peers that have shown that they
-know them; the mark PAUSED goes only to the replica for which we hold our clients.
+Owns the choice of the gossip section. Rules: max(3, N/10) members, each in its turn, and all that
+we suspect, so that reports spread at once, but none whose failure our file alone knows; the
+heartbeats of one tick tell the same, unless there is news in between, since to choose anew for each
+would be most of the work of a tick; extensions go only to peers that have shown that they know
+them; the mark PAUSED goes only to the replica for which we hold our clients.
 """
+
+from typing import Final
 
 from .messages import GossipEntry, Meet, MessageFlag, NodeFlag, Ping, Pong
 from .state import Link, Node
 from .turn import Turn
 
+MIN_ENTRIES: Final = 3
+ENTRIES_SHARE: Final = 10
+"""One in so many of the members."""
 
-def gossip_for(turn: Turn, receiver: Node | None, *first: Node) -> tuple[GossipEntry, ...]:
-    """The gossip section of a packet to `receiver` (None: to all), beginning with `first`."""
+
+def gossip_for(turn: Turn, *first: Node) -> tuple[GossipEntry, ...]:
+    """The gossip section of a packet, beginning with `first`."""
     state = turn.state
-    chosen: dict[str, Node] = {node.node_id: node for node in first}
-    nodes = list(state.nodes.values())
-    wanted = len(chosen) + min(max(3, len(nodes) // 10), max(0, len(nodes) - 2))
-    # As in Redis, a bounded number of draws: a member left out now is drawn another time.
-    for _ in range(3 * wanted):
-        if len(chosen) >= wanted:
-            break
-        node = nodes[turn.rng.randrange(len(nodes))]
-        if node is not receiver and _is_worth_telling(turn, node):
-            chosen.setdefault(node.node_id, node)
-    for node in nodes:
-        if node.is_suspected:
-            chosen.setdefault(node.node_id, node)
-    return tuple(turn.entry(node) for node in chosen.values())
+    page = state.gossip_page
+    if page is None:
+        page = state.gossip_page = _new_page(turn)
+    if not first:
+        return page
+    ids = {node.node_id for node in first}
+    return (*map(turn.entry, first), *(entry for entry in page if entry.node_id not in ids))
 
 
-def _is_worth_telling(turn: Turn, node: Node) -> bool:
-    if node is turn.state.myself or node.in_handshake or not node.has_address:
+def _new_page(turn: Turn) -> tuple[GossipEntry, ...]:
+    """The next nodes in turn, and all that we suspect."""
+    state = turn.state
+    deck, at = state.deck, state.deck_at
+    wanted = min(max(MIN_ENTRIES, len(deck) // ENTRIES_SHARE), len(deck))
+    page = []
+    for _ in range(len(deck)):
+        at = at + 1 if at + 1 < len(deck) else 0
+        node = deck[at]
+        if _is_worth_telling(node) and not node.is_suspected:
+            page.append(turn.entry(node))
+            if len(page) == wanted:
+                break
+    state.deck_at = at
+    page += [turn.entry(node) for node in state.waiting if node.is_suspected]
+    return tuple(page)
+
+
+def _is_worth_telling(node: Node) -> bool:
+    if node.in_handshake or not node.has_address or (node.is_failed and not node.is_found_failed):
         return False
     return node.is_linked or node.mask != 0
 
@@ -53,9 +72,7 @@ def send_ping(turn: Turn, node: Node) -> None:
         return
     kind = Meet if node.flags & NodeFlag.MEET else Ping
     turn.send_on(link, _heartbeat(turn, kind, node))
-    # An older ping that was not answered still counts from when it left.
-    if node.ping_sent_at is None:
-        node.ping_sent_at = turn.now
+    turn.state.await_answer(node, turn.now)
 
 
 def answer(turn: Turn, link: Link, node: Node | None) -> None:
@@ -70,7 +87,7 @@ def send_pong(turn: Turn, node: Node, *first: Node) -> None:
 
 def broadcast_pong(turn: Turn) -> None:
     """Tells all members at once how we are now, instead of waiting for the next pings."""
-    gossip = gossip_for(turn, None)
+    gossip = gossip_for(turn)
     header = turn.header(MessageFlag.EXT_DATA)
     plain = Pong(header, gossip)
     extended = Pong(header, gossip, turn.extensions())
@@ -84,6 +101,6 @@ def _heartbeat(
     extended = node is not None and node.flags & NodeFlag.EXTENSIONS_SUPPORTED
     return kind(
         turn.header(flags_for(turn, node)),
-        gossip_for(turn, node, *first),
+        gossip_for(turn, *first),
         turn.extensions() if extended else (),
     )

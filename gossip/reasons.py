@@ -37,6 +37,7 @@ class HandshakeEnd(enum.Enum):
     TIMEOUT = "no answer in time"
     KNOWN_NODE = "the peer is a member already"
     MYSELF = "the peer is this node"
+    OTHER_NODE = "the peer is not who asked for it"
 
 
 class Via(enum.Enum):
@@ -99,6 +100,7 @@ class ElectionEnd(enum.Enum):
     ROLE_CHANGED = "we are no replica of that primary any more"
     NO_VOTES = "no majority answered in time"
     OVERTAKEN = "an election of another shard took the epoch; trying again soon"
+    SPLIT = "another shard's candidate asked in the same epoch; trying again soon"
     SUPERSEDED = "an operator asked for another kind of failover"
 
 
@@ -122,6 +124,7 @@ class UnhealthyReason(enum.Enum):
 class LinkLoss(enum.Enum):
     """Why we closed a link."""
 
+    KILLED = "an operator wanted it (DEBUG)"
     SILENT = "no answer and no data for half the timeout"
     STALE = "it was cut: what comes over it waited for longer than the timeout"
     CONNECT_TIMEOUT = "the connection could not be made in time"

@@ -16,6 +16,8 @@ from .roles import become_replica
 from .state import Node
 from .turn import Turn
 
+CHECK_TICKS: Final = 5
+"""It is a look at all nodes, for what takes seconds anyway."""
 ORPHAN_DELAY_MS: Final = 5_000
 """During failovers, time for the primary's own replicas to announce themselves."""
 
@@ -24,6 +26,8 @@ def on_tick(turn: Turn) -> None:
     """Moves to an orphaned primary if it is our turn."""
     state, config = turn.state, turn.config
     myself = state.myself
+    if state.ticks % CHECK_TICKS:
+        return
     if not myself.is_replica or not config.allow_replica_migration or not state.is_ok:
         return
     working = _working_replicas(turn)

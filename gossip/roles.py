@@ -5,6 +5,7 @@ node that turns replica has no slots; a primary that gains its first replica may
 (MIGRATE_TO), and one that loses its last may not; no replica of a replica lasts.
 """
 
+from . import open_slots
 from .attempts import end_election, end_manual_failover
 from .events import (
     BecamePrimary,
@@ -38,11 +39,8 @@ def become_primary(turn: Turn, reason: RoleReason) -> None:
 
 def become_replica(turn: Turn, primary: Node, reason: RoleReason) -> None:
     """Turns us into a replica of a node, or of another one than before."""
-    state, myself = turn.state, turn.state.myself
-    if state.importing_from or state.migrating_to:
-        state.importing_from.clear()
-        state.migrating_to.clear()
-        turn.tell_marks()
+    myself = turn.state.myself
+    open_slots.forget(turn)
     set_replica_of(turn, myself, primary.node_id)
     end_manual_failover(turn, ManualEnd.DONE)
     end_election(turn, ElectionEnd.ROLE_CHANGED)
@@ -101,25 +99,10 @@ def learn_role(turn: Turn, node: Node, replica_of: NodeId | None) -> bool:
     primary = turn.state.primary_of(node)
     if primary is not None:
         set_shard(turn, node, primary.shard_id)
-        _follow_moves(turn, node, primary)
+        open_slots.follow(turn, node, primary)
     turn.tell(RoleLearned(node.node_id, replica_of))
     turn.changed()
     return True
-
-
-def _follow_moves(turn: Turn, former: Node, primary: Node) -> None:
-    """Slots on the move to or from a primary that failed over go on with its successor."""
-    state = turn.state
-    if primary is state.myself or not primary.is_primary:
-        return
-    touched = False
-    for moves in (state.migrating_to, state.importing_from):
-        for slot, peer_id in moves.items():
-            if peer_id == former.node_id:
-                moves[slot] = primary.node_id
-                touched = True
-    if touched:
-        turn.tell_marks()
 
 
 def set_shard(turn: Turn, node: Node, shard_id: NodeId) -> None:

@@ -13,7 +13,7 @@ that very moment, gives it the slots back whose keys it is about to delete.
 
 from collections.abc import Iterable
 
-from . import epochs
+from . import epochs, open_slots
 from .commands import (
     Answer,
     Done,
@@ -81,6 +81,7 @@ def take_slots(turn: Turn, request: TakeSlots) -> Answer:
     turn.assign_slots(mask, myself)
     state.current_epoch = myself.config_epoch = request.epoch
     epochs.spend_vote(turn)
+    open_slots.withhold(turn)
     turn.tell(ConfigEpochTaken(request.epoch))
     turn.tell_marks()
     turn.changed(sync=True)

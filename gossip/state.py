@@ -7,16 +7,25 @@ Owns the records and the look-ups; decides nothing. Rules:
   little-endian bytes, which each node keeps beside it, as it is sent with every packet.
 * Slots change hands in `assign` alone, so that nobody can own a slot twice.
 * A node's primary is held by id and looked up when needed: it may not be known yet.
+* In a big cluster no tick looks at all nodes: who lacks a link, who owes an answer and who is to be
+  pinged when is kept apart (`unlinked`, `waiting`, `ping_times`), and nodes come and go by `enter`
+  and `leave` alone, their links by `attach` and `detach`.
 """
 
+import heapq
 from collections.abc import Iterator
-from typing import Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define, field
 
 from .limits import SLOT_COUNT, SLOTS_BITMAP_BYTES
-from .messages import NO_SLOTS, MessageType, NodeFlag, NodeId
+from .messages import NO_SLOTS, GossipEntry, MessageType, NodeFlag, NodeId
 from .reasons import NotStarted
+
+if TYPE_CHECKING:
+    from .inputs import Rng
+    from .nodes_conf import StoredNode
 
 LinkId = int
 """The runtime numbers inbound links downwards from -1, the core outbound ones upwards from 1."""
@@ -24,13 +33,17 @@ LinkId = int
 ALL_SLOTS: Final = (1 << SLOT_COUNT) - 1
 FAILING: Final = NodeFlag.PFAIL | NodeFlag.FAIL
 _FEW_SLOTS: Final = 64
+_KEPT_BITMAPS: Final = 1_024
+"""The same bitmaps come with every packet: each is converted, and kept in memory, once."""
 
 
+@lru_cache(_KEPT_BITMAPS)
 def mask_of(slots: bytes) -> int:
     """The number for a bitmap of the wire."""
     return int.from_bytes(slots, "little")
 
 
+@lru_cache(_KEPT_BITMAPS)
 def bitmap_of(mask: int) -> bytes:
     """The bitmap of the wire for a set of slots."""
     return mask.to_bytes(SLOTS_BITMAP_BYTES, "little")
@@ -95,13 +108,13 @@ class Node:
     mask: int = field(default=0, repr=False)
     slots: bytes = field(default=NO_SLOTS, repr=False)
     ping_sent_at: int | None = None
-    """Since when an answer is owed."""
+    """Since when an answer is owed; see `ClusterState.await_answer`."""
     pong_received_at: int | None = None
     data_received_at: int | None = None
     says_ok: bool = True
     """Whether the cluster serves, as it saw it last."""
     failed_at: int | None = None
-    """When it was flagged FAIL."""
+    """When it was flagged FAIL; None too while only our file says so, see `storage`."""
     reports: dict[NodeId, int] = Factory(dict)
     """Who called it failing, and when last."""
     offset: int = 0
@@ -115,6 +128,10 @@ class Node:
     connect_at: int | None = None
     """When to try the next connection, if that failed before."""
     connect_failures: int = 0
+    stored: "StoredNode | None" = field(default=None, repr=False)
+    """What was stored of it last; see `storage`."""
+    expected_id: NodeId | None = None
+    """In a handshake: who it was that had us meet it."""
 
     @property
     def is_primary(self) -> bool:
@@ -130,6 +147,11 @@ class Node:
     def is_failed(self) -> bool:
         """Whether a majority found it failing."""
         return self.flags & NodeFlag.FAIL != 0
+
+    @property
+    def is_found_failed(self) -> bool:
+        """Whether that was found since we started: else it is old, and no news for others."""
+        return self.is_failed and self.failed_at is not None
 
     @property
     def is_suspected(self) -> bool:
@@ -169,6 +191,8 @@ class Election:
     """Set when the votes were asked for."""
     asked_at: int = 0
     votes: set[NodeId] = Factory(set)
+    has_rival: bool = False
+    """Another shard's candidate asks for votes in the same epoch."""
     early_retries: int = 0
 
 
@@ -192,6 +216,16 @@ class ClusterState:
     wall_offset_ms: int = 0
     """Unix milliseconds minus monotonic milliseconds."""
     nodes: dict[NodeId, Node] = Factory(dict)
+    deck: list[Node] = Factory(list)
+    """The others in an order of chance: whom heartbeats tell about, one after the other."""
+    deck_at: int = 0
+    unlinked: dict[Node, None] = Factory(dict)
+    """The others to whom no link of ours stands, and those in handshake."""
+    waiting: dict[Node, None] = Factory(dict)
+    """Who owes us an answer."""
+    ping_times: list[tuple[int, int, Node]] = Factory(list)
+    """A heap: when to see whether a node has to be pinged; one entry for each of the others."""
+    ping_times_count: int = 0
     owners: dict[NodeId, Node] = Factory(dict)
     """The nodes with slots. All are primaries: they are the voters."""
     assigned: int = field(default=0, repr=False)
@@ -203,12 +237,19 @@ class ClusterState:
     """Until then we take no config epoch without asking: slots of ours are being handed over."""
     migrating_to: dict[int, NodeId] = Factory(dict)
     importing_from: dict[int, NodeId] = Factory(dict)
+    withheld: set[int] = Factory(set)
+    """Slots of ours that we do not claim just now; see `open_slots`."""
+    primary_migrating_to: dict[int, NodeId] = Factory(dict)
+    """On a replica: which slots its primary has on the move, as it says; else empty."""
+    primary_importing_from: dict[int, NodeId] = Factory(dict)
     banned_until: dict[NodeId, int] = Factory(dict)
     links: dict[LinkId, Link] = Factory(dict)
     next_link_id: LinkId = 1
     is_ok: bool = False
     first_judged_at: int | None = None
     minority_at: int | None = None
+    returned_at: int | None = None
+    """Since when we are back after an absence; None as soon as a majority was heard since."""
     replicating_from: NodeId | None = None
     """Whom our node was last told to replicate from."""
     election: Election | None = None
@@ -218,7 +259,15 @@ class ClusterState:
     not_started_reason: NotStarted | None = None
     """The reason last given for not starting a failover, so that it is given once."""
     ticks: int = 0
+    save_is_due: bool = False
+    """Something has changed that could wait for the next tick to be saved."""
+    sync_is_due: bool = False
+    """It cannot wait for longer than until our next packet."""
+    gossip_page: tuple[GossipEntry, ...] | None = None
+    """What the heartbeats of this tick tell about others, as long as it holds."""
     dropped_types: frozenset[int] = frozenset()
+    closes_on_drop: bool = False
+    """Whether a link ends that a message of these types came over."""
     sent_counts: dict[int, int] = Factory(dict)
     received_counts: dict[int, int] = Factory(dict)
 
@@ -253,6 +302,63 @@ class ClusterState:
         found = [node for node in self.nodes.values() if node.replica_of == primary.node_id]
         return sorted(found, key=lambda node: node.node_id)
 
+    def enter(self, node: Node, rng: "Rng") -> None:
+        """Files a node that is new under its id."""
+        self.nodes[node.node_id] = node
+        self.deck.insert(rng.randrange(len(self.deck) + 1), node)
+        self.unlinked[node] = None
+        if node.ping_sent_at is not None:
+            self.waiting[node] = None
+        self.look_at(node, node.created_at)
+
+    def rename(self, node: Node, node_id: NodeId) -> None:
+        """A node has shown its id, or takes another one."""
+        del self.nodes[node.node_id]
+        node.node_id = node_id
+        self.nodes[node_id] = node
+
+    def leave(self, node: Node) -> None:
+        """Takes a node out, its links being closed already."""
+        del self.nodes[node.node_id]
+        self.deck.remove(node)
+        self.unlinked.pop(node, None)
+        self.waiting.pop(node, None)
+        self.gossip_page = None
+
+    def look_at(self, node: Node, when: int) -> None:
+        """Notes when to see whether a node has to be pinged."""
+        self.ping_times_count += 1
+        heapq.heappush(self.ping_times, (when, self.ping_times_count, node))
+
+    def await_answer(self, node: Node, now: int) -> None:
+        """From now on a node owes an answer; an older debt still counts from when it began."""
+        if node.ping_sent_at is None:
+            node.ping_sent_at = now
+            self.waiting[node] = None
+
+    def note_answer(self, node: Node, now: int) -> None:
+        """A node owes nothing any more."""
+        node.pong_received_at = now
+        node.ping_sent_at = None
+        self.waiting.pop(node, None)
+
+    # ---- links ----
+
+    def attach(self, link: Link) -> None:
+        """Our link to its node stands."""
+        node = link.node
+        if node is not None and not node.in_handshake:
+            self.unlinked.pop(node, None)
+
+    def detach(self, link: Link) -> None:
+        """Lets the node forget the link."""
+        node, link.node = link.node, None
+        if node is not None and node.link is link:
+            node.link = None
+            self.unlinked[node] = None
+        if node is not None and node.inbound is link:
+            node.inbound = None
+
     # ---- slots ----
 
     def owner_of(self, slot: int) -> Node | None:
@@ -272,7 +378,7 @@ class ClusterState:
             self.assigned &= ~mask
         else:
             self.assigned |= mask
-            self._set_mask(owner, owner.mask | mask)
+            self._set_mask(owner, owner.mask | mask if owner.mask else mask)
         self.not_claimed &= ~mask
         if owner is not self.myself:
             for slot in [slot for slot in self.migrating_to if mask >> slot & 1]:
@@ -297,20 +403,14 @@ class ClusterState:
         return node.node_id in self.owners
 
     @property
-    def size(self) -> int:
-        """How many voters there are, dead ones included."""
-        return len(self.owners)
-
-    @property
     def quorum(self) -> int:
-        """How many of them are a majority."""
+        """How many of the voters are a majority, dead ones included."""
         return len(self.owners) // 2 + 1
 
     @property
     def has_majority(self) -> bool:
         """Whether we reach a majority of the voters."""
-        reachable = sum(not node.is_failing for node in self.owners.values())
-        return reachable >= self.quorum
+        return sum(not node.is_failing for node in self.owners.values()) >= self.quorum
 
     # ---- time ----
 
@@ -334,6 +434,14 @@ class ClusterState:
                 raise BrokenInvariant(rule)
             _require(seen & node.mask == 0, "a slot has one owner")
             seen |= node.mask
+            if node is not self.myself:
+                is_unlinked = node.in_handshake or not node.is_linked
+                _require((node in self.unlinked) == is_unlinked, "unlinked are those without link")
+                _require((node in self.waiting) == (node.ping_sent_at is not None), "who owes owes")
+                _require(node in self.waiting or not node.is_suspected, "suspects owe an answer")
+        others = len(self.nodes) - 1
+        _require(len(self.deck) == others, "the deck holds all others")
+        _require(max(len(self.unlinked), len(self.waiting)) <= others, "who is gone is forgotten")
         _require(seen == self.assigned, "the assigned slots are the owned ones")
         for link_id, link in self.links.items():
             _require(link.link_id == link_id, "a link is filed under its id")
@@ -361,13 +469,24 @@ class ClusterState:
 
     def invariants_cheap(self) -> None:
         """The invariants that cost nothing: checked after every step, in production too."""
+        myself, flags = self.myself, self.myself.flags
+        if self.nodes.get(myself.node_id) is not myself:
+            raise BrokenInvariant("I know myself")
+        if myself.config_epoch > self.current_epoch:
+            raise BrokenInvariant("my epoch is not beyond the current")
+        if self.last_vote_epoch > self.current_epoch:
+            raise BrokenInvariant("no vote in an epoch to come")
+        if myself.replica_of == myself.node_id:
+            raise BrokenInvariant("nobody replicates himself")
+        if flags & FAILING:
+            raise BrokenInvariant("I never call myself failing")
+        if myself.mask != mask_of(myself.slots):
+            raise BrokenInvariant("both forms of my slots are equal")
+        if self.migrating_to or self.importing_from:
+            self._check_moves()
+
+    def _check_moves(self) -> None:
         myself = self.myself
-        _require(self.nodes.get(myself.node_id) is myself, "I know myself")
-        _require(myself.config_epoch <= self.current_epoch, "my epoch is not beyond the current")
-        _require(self.last_vote_epoch <= self.current_epoch, "no vote in an epoch to come")
-        _require(myself.replica_of != myself.node_id, "nobody replicates himself")
-        _require(not myself.is_failing, "I never call myself failing")
-        _require(myself.mask == mask_of(myself.slots), "both forms of my slots are equal")
         _require(not (myself.is_replica and self.migrating_to), "replicas move no slots")
         for slot in self.migrating_to:
             _require(bool(myself.mask >> slot & 1), "a migrating slot is ours")

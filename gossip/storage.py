@@ -1,8 +1,14 @@
 """The state as nodes.conf keeps it, both ways.
 
 Owns the conversion between `ClusterState` and `StoredCluster`. Rules: stored times are Unix
-milliseconds; after a start, a node that was owed an answer is owed it from now on, as the time
-that this node was away says nothing about the others.
+milliseconds, as they were when anything else about their node last changed; after a start, a node
+that was owed an answer is owed it from now on, as the time that this node was away says nothing
+about the others. PFAIL does not outlive a restart. FAIL does, so that we serve nobody too early,
+but as an old story: it is not told on, elects nobody and grants no vote until it is found anew, and
+the first answer ends it.
+
+BACKGROUND: the file may be far behind (recoveries are not synced), and two nodes that come back at
+the same time and tell what theirs say are enough to have a third one's suspicion be a majority.
 """
 
 from .config import Config
@@ -61,26 +67,47 @@ def stored_cluster(state: ClusterState) -> StoredCluster:
 
 
 def _stored_node(state: ClusterState, node: Node) -> StoredNode:
-    primary = state.primary_of(node)
-    return StoredNode(
+    kept, primary = node.stored, state.primary_of(node)
+    flags = node.flags & _KEPT_FLAGS
+    epoch = node.config_epoch if primary is None else primary.config_epoch
+    slots = node.slots
+    if state.not_claimed and node is not state.myself:
+        # What its owner has stopped claiming must not be defended in its name after a restart.
+        slots = bitmap_of(node.mask & ~state.not_claimed)
+    is_connected = node is state.myself or node.is_linked
+    is_awaited, has_answered = node.ping_sent_at is not None, node.pong_received_at is not None
+    if (
+        kept is not None
+        and (flags, epoch, is_connected) == (kept.flags, kept.config_epoch, kept.is_connected)
+        and is_awaited == (kept.ping_sent_ms != 0)
+        and has_answered == (kept.pong_received_ms != 0)
+        and (kept.slots is slots or kept.slots == slots)
+        and kept.replica_of == node.replica_of
+        and kept.ip == node.ip
+        and (node.port, node.pport, node.cport) == (kept.port, kept.pport, kept.cport)
+        and (node.node_id, node.shard_id or None) == (kept.node_id, kept.shard_id)
+        and (node.hostname, node.human_nodename) == (kept.hostname, kept.human_nodename)
+    ):
+        return kept
+    node.stored = kept = StoredNode(
         node_id=node.node_id,
         ip=node.ip,
         port=node.port,
         cport=node.cport,
-        flags=node.flags & _KEPT_FLAGS,
+        flags=flags,
         replica_of=node.replica_of,
         ping_sent_ms=state.wall_ms(node.ping_sent_at),
         pong_received_ms=state.wall_ms(node.pong_received_at),
-        config_epoch=primary.config_epoch if primary is not None else node.config_epoch,
-        is_connected=node is state.myself or node.is_linked,
-        # What its owner has stopped claiming must not be defended in its name after a restart.
-        slots=node.slots if node is state.myself else bitmap_of(node.mask & ~state.not_claimed),
+        config_epoch=epoch,
+        is_connected=is_connected,
+        slots=slots,
         hostname=node.hostname,
         human_nodename=node.human_nodename,
         shard_id=node.shard_id or None,
         pport=node.pport,
         other_aux=node.other_aux,
     )
+    return kept
 
 
 def loaded_state(
@@ -91,7 +118,8 @@ def loaded_state(
     nodes = [_loaded_node(node, shard_ids[node.node_id], now) for node in stored.nodes]
     state = ClusterState(next(n for n in nodes if n.flags & NodeFlag.MYSELF), wall_offset_ms)
     for node in nodes:
-        state.nodes[node.node_id] = node
+        if node is not state.myself:
+            state.enter(node, rng)
     state.current_epoch = max([stored.current_epoch, *(n.config_epoch for n in nodes)])
     state.last_vote_epoch = min(stored.last_vote_epoch, state.current_epoch)
     for node, stored_node in zip(nodes, stored.nodes, strict=True):
@@ -105,6 +133,8 @@ def loaded_state(
     if myself.is_primary:
         state.migrating_to = {s: n for s, n in stored.migrating_to if myself.mask >> s & 1}
         state.importing_from = {s: n for s, n in stored.importing_from if not myself.mask >> s & 1}
+        # Their targets may have taken them while we were away.
+        state.withheld = set(state.migrating_to)
     take_config(state, config)
     return state
 
@@ -118,6 +148,7 @@ def _loaded_node(stored: StoredNode, shard_id: NodeId, now: int) -> Node:
     if flags & NodeFlag.MYSELF:
         flags &= ~FAILING
     is_replica = bool(flags & NodeFlag.REPLICA)
+    is_awaited = stored.ping_sent_ms or flags & NodeFlag.FAIL
     return Node(
         node_id=stored.node_id,
         flags=flags,
@@ -133,9 +164,8 @@ def _loaded_node(stored: StoredNode, shard_id: NodeId, now: int) -> Node:
         # A replica's line shows its primary's epoch, which is no claim of its own.
         config_epoch=0 if is_replica and stored.replica_of else stored.config_epoch,
         replica_of=stored.replica_of if is_replica else None,
-        ping_sent_at=now if stored.ping_sent_ms else None,
+        ping_sent_at=now if is_awaited else None,
         pong_received_at=now if stored.pong_received_ms else None,
-        failed_at=now if flags & NodeFlag.FAIL else None,
     )
 
 

@@ -87,9 +87,14 @@ class Turn:
         self.changes.append(change)
 
     def save(self, *, sync: bool = False) -> None:
-        """Has nodes.conf written; `sync` if a packet of this step reveals what changed."""
+        """Has nodes.conf written; `sync` if a packet of this step reveals what changed.
+
+        What a message brings is saved with the next tick, or, if it needs `sync`, ahead of our
+        next packet.
+        """
         self.must_save = True
         self.must_sync = self.must_sync or sync
+        self.state.gossip_page = None
 
     def changed(self, *, sync: bool = False) -> None:
         """As `save`, and the change may also open or close the cluster."""
@@ -99,9 +104,13 @@ class Turn:
     def outputs(self) -> Outputs:
         """All of it."""
         must_save = self.must_save and not self.is_unsaved
+        # What was put off is in this file, too.
+        must_sync = must_save and (self.must_sync or self.state.sync_is_due)
+        if must_save:
+            self.state.save_is_due = self.state.sync_is_due = False
         return Outputs(
             save=stored_cluster(self.state) if must_save else None,
-            must_sync=must_save and self.must_sync,
+            must_sync=must_sync,
             changes=tuple(self.changes),
             send=tuple(self.sends),
             links=tuple(self.links),
@@ -144,9 +153,22 @@ class Turn:
             ip=config.announce_ip,
             cluster_ok=state.is_ok,
             message_flags=message_flags,
-            slots=shown.slots,
+            slots=self.claimed_slots(shown),
             replica_of=myself.replica_of,
         )
+
+    def claimed_slots(self, owner: Node) -> bytes:
+        """What an owner claims: all that it owns, but what we withhold."""
+        state = self.state
+        if owner is not state.myself or not state.withheld:
+            return owner.slots
+        return bitmap_of(owner.mask & ~self.withheld_mask)
+
+    @property
+    def withheld_mask(self) -> int:
+        """The slots of ours that we do not claim now; where the mark is gone, it ends."""
+        state = self.state
+        return sum(1 << slot for slot in state.withheld & state.migrating_to.keys())
 
     def entry(self, node: Node) -> GossipEntry:
         """What we say about another node."""
@@ -183,6 +205,7 @@ class Turn:
         self.state.next_link_id += 1
         self.state.links[link.link_id] = link
         node.link = link
+        self.state.unlinked[node] = None
         self.links.append(Connect(link.link_id, node.node_id, node.ip, node.cport))
 
     def close_link(self, link: Link | None, reason: LinkLoss) -> None:
@@ -191,17 +214,8 @@ class Turn:
             return
         if link.node is not None:
             self.tell(LinkDropped(link.node.node_id, reason))
-        self.detach_link(link)
+        self.state.detach(link)
         self.links.append(Close(link.link_id))
-
-    @staticmethod
-    def detach_link(link: Link) -> None:
-        """Lets the node forget the link."""
-        node, link.node = link.node, None
-        if node is not None and node.link is link:
-            node.link = None
-        if node is not None and node.inbound is link:
-            node.inbound = None
 
     # ---- what several handlers need ----
 
@@ -217,11 +231,13 @@ class Turn:
         return lost
 
     def tell_marks(self) -> None:
-        """Tells our node which slots are on the move."""
+        """Tells our node which slots are on the move; a replica, which it must send on."""
+        state = self.state
+        migrating_to = state.migrating_to or state.primary_migrating_to
         self.change(
             SlotsMarked(
-                tuple(sorted(self.state.migrating_to.items())),
-                tuple(sorted(self.state.importing_from.items())),
+                tuple(sorted(migrating_to.items())),
+                tuple(sorted(state.importing_from.items())),
             )
         )
 

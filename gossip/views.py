@@ -223,7 +223,7 @@ def info_text(core: GossipCore, *, buffer_limit_exceeded_count: int = 0) -> str:
         "cluster_slots_pfail": counts["pfail"],
         "cluster_slots_fail": counts["fail"],
         "cluster_known_nodes": len(state.nodes),
-        "cluster_size": state.size,
+        "cluster_size": len(state.owners),
         "cluster_current_epoch": state.current_epoch,
         "cluster_my_epoch": shown.config_epoch,
     }

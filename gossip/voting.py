@@ -58,7 +58,7 @@ def _maybe_refusal(turn: Turn, candidate: Node, message: FailoverAuthRequest) ->
     if primary is None:
         return VoteRefusal.UNKNOWN_PRIMARY
     is_manual = bool(header.message_flags & MessageFlag.FORCEACK)
-    if not primary.is_failed and not is_manual:
+    if not primary.is_found_failed and not is_manual:
         return VoteRefusal.PRIMARY_UP
     if not is_manual and _voted_for_rival(turn, primary, candidate) and not bugs.vote_twice:
         return VoteRefusal.VOTED_RECENTLY

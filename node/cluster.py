@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ..gossip import events, views
 from ..gossip.commands import AddSlots, Answer, Request, SetSlotImporting
-from ..gossip.config import Config as GossipConfig
 from ..gossip.core import GossipCore
 from ..gossip.events import Event
 from ..gossip.inputs import ConfigChanged, Input
@@ -39,9 +38,11 @@ from ..slots import router
 from ..slots.hashing import SLOT_COUNT, key_slot, slots_of
 from ..slots.router import Ask, CrossSlot, Decision, Down, DownReason, Moved, Serve, TryAgain
 from ..slots.table import SlotTable
+from .cluster_options import DIRECTIVES, gossip_config
 from .commands.transactions import discard_transaction
 from .errors import CROSS_SLOT, CommandError
 from .pause import PauseMode
+from .persistence.rdb.writer import NODE_ID_FACT
 from .registry import Command, Flag
 from .session import Session
 
@@ -79,26 +80,8 @@ _NOTABLE: Final = (
 )
 #: After a start or a promotion, the owners of the slots are known within this time.
 _SETTLED_MS: Final = 2000
-#: Directives that the brain obeys.
-_DIRECTIVES: Final = (
-    "cluster-node-timeout",
-    "cluster-announce-ip",
-    "cluster-announce-port",
-    "cluster-announce-bus-port",
-    "cluster-announce-tls-port",
-    "tls-port",
-    "tls-cluster",
-    "cluster-announce-hostname",
-    "cluster-announce-human-nodename",
-    "cluster-replica-validity-factor",
-    "cluster-replica-no-failover",
-    "cluster-migration-barrier",
-    "cluster-allow-replica-migration",
-    "cluster-require-full-coverage",
-    "repl-ping-replica-period",
-    "cluster-allow-reads-when-down",
-    "cluster-allow-pubsubshard-when-down",
-)
+#: So long a script may run before the others may find us failing.
+_KEPT_ALIVE_MAX_MS: Final = 10_000
 
 
 class Carrier(Protocol):
@@ -116,38 +99,11 @@ class Carrier(Protocol):
     def link(self, order: LinkOrder) -> None:
         """Open or close a link."""
 
+    def flush(self) -> None:
+        """Send now what waits, as far as the sockets take it: the loop is busy for a while."""
+
     def buffered(self) -> dict[int, int]:
         """Bytes that wait on each link."""
-
-
-def gossip_config(machine: "Machine") -> GossipConfig:
-    """The brain's options, as the node's directives have them."""
-    config = machine.config
-    plain = config.cluster_announce_port or config.port
-    encrypted = config.cluster_announce_tls_port or config.tls_port
-    is_tls = config.tls_cluster
-    return GossipConfig(
-        port=encrypted if is_tls else plain,
-        pport=plain if is_tls else encrypted,
-        tls_cluster=is_tls,
-        cport=config.cluster_announce_bus_port or bus_port(machine),
-        node_timeout_ms=config.cluster_node_timeout,
-        announce_ip=config.cluster_announce_ip or "",
-        hostname=config.cluster_announce_hostname or "",
-        human_nodename=config.cluster_announce_human_nodename or "",
-        replica_validity_factor=config.cluster_replica_validity_factor,
-        replica_ping_period_s=config.repl_ping_replica_period,
-        replica_no_failover=config.cluster_replica_no_failover,
-        migration_barrier=config.cluster_migration_barrier,
-        allow_replica_migration=config.cluster_allow_replica_migration,
-        require_full_coverage=config.cluster_require_full_coverage,
-    )
-
-
-def bus_port(machine: "Machine") -> int:
-    """The port of the bus: its own directive, or the client port of its kind and 10000."""
-    config = machine.config
-    return config.cluster_port or (config.tls_port if config.tls_cluster else config.port) + 10_000
 
 
 class Cluster:
@@ -170,6 +126,9 @@ class Cluster:
         self._served = bytearray(SLOT_COUNT)
         #: Gets what peers publish: (channel, message, sharded).
         self.on_publish: Callable[[bytes, bytes, bool], None] | None = machine.pubsub.deliver
+        #: After that we may have been replaced without knowing it: `tick` comes before clients.
+        self.away_from_ms = clock.monotonic_ms + machine.config.cluster_node_timeout
+        self._sign_of_life_due_ms = self._last_sign_ms = 0
         #: Whether ASKING was said ahead of the request that was looked at last.
         self.is_asking = False
         #: When to look for keys in slots of others; None: there is no reason to.
@@ -184,7 +143,7 @@ class Cluster:
         machine.gate.served = self._served
         machine.require_gate("cluster", True)
         self._on_config()
-        for name in _DIRECTIVES:
+        for name in DIRECTIVES:
             machine.config.on_change(name, self._on_config)
 
     def _take_over_state(self) -> None:
@@ -238,23 +197,25 @@ class Cluster:
     def settle_loaded_keys(self) -> None:
         """Our data was read from a file: take on slots that nobody has, and mark the others' ones.
 
-        Marked as being imported, they go on to whom they belong. A node that was a member before
-        has no business with slots of others: what it holds of them is what a hand-over left behind,
-        older than what their owner has, and is dropped when it is sure who owns what.
+        Marked as being imported, nothing is lost, and they go on to whom they belong. Not so if we
+        wrote the file as a member: then what it holds of others' slots is what a hand-over left
+        behind, older than what their owner has, and is dropped when it is sure who owns what.
         """
         if self.core.state.myself.is_replica:
             return
+        facts, my_id = self._machine.persistence.loaded_facts, self.view.my_id
+        is_ours = facts.get(NODE_ID_FACT) == my_id.encode()
         table, log = self.view.table, self._machine.log
         held = [slot for slot in range(SLOT_COUNT) if self.keys_in_slot(slot)]
         free = tuple(slot for slot in held if table.owner(slot) is None)
         if free:
             log.notice(f"There are keys of {len(free)} slots that nobody has: taking them on.")
             self.command(AddSlots(free))
-        if self._foreign_keys_due_ms is not None:
+        if is_ours and self._foreign_keys_due_ms is not None:
             return
         for slot in held:
             owner = table.owner(slot)
-            if owner is None or owner == self.view.my_id or slot in table.importing:
+            if owner is None or owner == my_id or slot in table.importing:
                 continue
             log.notice(f"There are keys of slot {slot}, which is another node's: importing it.")
             self.command(SetSlotImporting(slot, owner))
@@ -262,18 +223,44 @@ class Cluster:
     # --- driving the brain -------------------------------------------------------------------
 
     def tick(self) -> None:
-        """A tenth of a second has passed."""
-        self._carry_out(self.core.tick(self._machine.clock.monotonic_ms))
+        """A tenth of a second has passed, or so much time that we may have been replaced."""
+        machine = self._machine
+        now_ms, timeout_ms = self._now_ms(), machine.config.cluster_node_timeout
+        self.away_from_ms = now_ms + timeout_ms
+        self._sign_of_life_due_ms = now_ms + timeout_ms // 4
+        if machine.debug_switches.cron_is_paused:
+            return
+        self._carry_out(self.core.tick(now_ms))
         if self._foreign_keys_due_ms is not None:
             self._drop_foreign_keys()
 
+    def keep_alive(self, elapsed_ms: int) -> None:
+        """A command has been running for so long: tell the others in time that we live.
+
+        Not for ever: who does not come back had better be replaced.
+        """
+        machine = self._machine
+        now_ms = machine.clock.monotonic_ms + elapsed_ms
+        if now_ms < self._sign_of_life_due_ms or elapsed_ms > _KEPT_ALIVE_MAX_MS:
+            return
+        timeout_ms = machine.config.cluster_node_timeout
+        self.away_from_ms = now_ms + timeout_ms
+        self._sign_of_life_due_ms = now_ms + timeout_ms // 4
+        self._last_sign_ms = now_ms
+        self._carry_out(self.core.keep_alive(now_ms))
+        self._carrier.flush()
+
+    def _now_ms(self) -> int:
+        """The node's time, which stands still while a command runs, but for signs of life."""
+        return max(self._machine.clock.monotonic_ms, self._last_sign_ms)
+
     def step(self, event: Input) -> None:
         """Something happened on the bus."""
-        self._carry_out(self.core.step(event, self._machine.clock.monotonic_ms))
+        self._carry_out(self.core.step(event, self._now_ms()))
 
     def command(self, request: Request) -> Answer:
         """An operator asks for something."""
-        answer, outputs = self.core.command(request, self._machine.clock.monotonic_ms)
+        answer, outputs = self.core.command(request, self._now_ms())
         self._carry_out(outputs)
         return answer
 
@@ -347,6 +334,7 @@ class Cluster:
         touched = {*table.migrating, *migrating}
         table.migrating, table.importing = migrating, importing
         self._settle_served(touched)
+        self._machine.slot_migration.marks.tell_present()
 
     def _on_state_changed(self, is_ok: bool) -> None:
         self.view.is_healthy = is_ok

@@ -9,8 +9,10 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final
 
 from .values.hashvalue import HashValue
+from .values.limits import DEFAULT_LIMITS
 from .values.listvalue import ListValue
 from .values.numbers import format_double_17g
+from .values.packed import unpacked
 from .values.setvalue import SetValue
 from .values.streamvalue import StreamValue
 from .values.zsetvalue import ZSetValue
@@ -104,6 +106,7 @@ def register(value_class: type, type_number: int, add: ValueDigest) -> None:
 
 def value_digest(digest: bytes, value: object, has_lifetime: bool) -> bytes:
     """Add a value to a digest; of its lifetime only that there is one."""
+    value = unpacked(value, DEFAULT_LIMITS)
     type_number, add = _VALUES[type(value)]
     digest = add(mix(digest, type_number.to_bytes(4)), value)
     return join(digest, b"!!expire!!") if has_lifetime else digest
@@ -111,7 +114,8 @@ def value_digest(digest: bytes, value: object, has_lifetime: bool) -> bytes:
 
 def key_digest(database: "Database", key: bytes) -> bytes:
     """The digest of the value under a key, whatever the key is called."""
-    value = database.peek(key)
+    # Not `peek`: a key that nobody removed yet counts, dead or alive.
+    value = database.slots[database.slot_of(key)].get(key)
     if value is None:
         return NOTHING
     return value_digest(NOTHING, value, database.expiry(key) is not None)

@@ -28,10 +28,13 @@ from .errors import (
     wrong_arity,
 )
 from .lean_tables import (
+    NEVER_QUEUED,
     RefusedError,
+    authorized,
     has_one_key,
     observed,
     observed_batch,
+    queued,
     routed,
     routed_and_observed,
     routed_batch,
@@ -55,8 +58,6 @@ _UNSEEN: Final = Flag.SKIP_MONITOR | Flag.ADMIN
 #: Longer first words of error texts are no codes.
 _ERROR_CODE_MAX_LENGTH: Final = 30
 
-#: These run at once inside MULTI; everything else is queued.
-_NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 #: What a RESP2 client may say while it is subscribed.
 _SUBSCRIBER_MAY: Final = frozenset(
     {
@@ -109,8 +110,11 @@ class Gate:
         self.scrap = Statistics()
         self.plain: dict[bytes, Command | WrappedCommand] = {}
         self.gated: dict[bytes, Command | WrappedCommand] = {}
-        #: Made when they are first needed, by what they do: (routes, hands on effects).
-        self._lean: dict[tuple[bool, bool], dict[bytes, Command | WrappedCommand]] = {}
+        #: Made when they are first needed, by what they do: (routes, hands on effects, asks for
+        #: rights).
+        self._lean: dict[tuple[bool, bool, bool], dict[bytes, Command | WrappedCommand]] = {}
+        #: For clients in the middle of MULTI; made when first needed, by whether it routes.
+        self._queueing: dict[bool, dict[bytes, Command | WrappedCommand]] = {}
         #: Per slot 1 if a request for one key of it needs no look at the route; the cluster's own.
         self.served = bytearray()
         #: Refusals by what they look at, in the order in which they are asked; None: nothing to
@@ -148,22 +152,25 @@ class Gate:
                 self.gated[spelling] = gated
 
     def ungated(
-        self, *, is_routed: bool, is_observed: bool
+        self, *, is_routed: bool, is_observed: bool, is_restricted: bool = False
     ) -> dict[bytes, Command | WrappedCommand]:
         """The table for clients that need not pass the gate."""
-        if not (is_routed or is_observed):
+        if not (is_routed or is_observed or is_restricted):
             return self.plain
-        place = (is_routed, is_observed)
+        place = (is_routed, is_observed, is_restricted)
         table = self._lean.get(place)
         if table is None:
             table = self._lean[place] = {}
             for name, command in self.names.items():
-                lean = self._lean_command(command, is_routed, is_observed)
+                if is_restricted and not _is_quick(command):
+                    lean = self.gated[name]
+                else:
+                    lean = self._lean_command(command, *place)
                 table[name] = table[name.lower()] = lean
         return table
 
     def _lean_command(
-        self, command: Command, is_routed: bool, is_observed: bool
+        self, command: Command, is_routed: bool, is_observed: bool, is_restricted: bool
     ) -> Command | WrappedCommand:
         if not _is_quick(command):
             return self._timed_routed(command) if is_routed else self._timed(command)
@@ -171,16 +178,31 @@ class Gate:
         if is_routed and batch is not None:
             batch = routed_batch(self, batch) if has_one_key(command) else None
         if not is_observed:
-            function = routed(self, command, command.function)
+            function = routed(self, command, command.function) if is_routed else command.function
         elif is_routed:
             function = routed_and_observed(self, command)
         else:
             function = observed(self, command)
+        if is_restricted:
+            function, batch = authorized(self, command, function), None
         lean = WrappedCommand(self, command, function)
         lean.low, lean.high = command.low, command.high
         lean.batch = batch
         lean.statistics = command.statistics
         return lean
+
+    def queueing(self, *, is_routed: bool) -> dict[bytes, Command | WrappedCommand]:
+        """The table for clients in the middle of MULTI that need not pass the gate else."""
+        table = self._queueing.get(is_routed)
+        if table is None:
+            table = self._queueing[is_routed] = dict(self.gated)
+            for name, command in self.names.items():
+                function = queued(self, command, is_routed=is_routed)
+                if function is not None:
+                    lean = WrappedCommand(self, command, function)
+                    lean.low, lean.high = command.low, command.high
+                    table[name] = table[name.lower()] = lean
+        return table
 
     def rename(self, old: bytes, new: bytes) -> str | None:
         """Let clients call a command by another name only, or (empty) by none; what is wrong."""
@@ -191,6 +213,7 @@ class Gate:
         if new in self.names:
             return "Target command name already exists"
         self._lean.clear()
+        self._queueing.clear()
         plain, gated = self.plain[old], self.gated[old]
         for spelling in {old, old.lower()}:
             del self.plain[spelling], self.gated[spelling]
@@ -327,7 +350,7 @@ class Gate:
         except CommandError as refusal:
             command.statistics.rejected += 1
             raise self._refused(session, refusal) from None
-        if session.queue is not None and command.full_name not in _NEVER_QUEUED:
+        if session.queue is not None and command.full_name not in NEVER_QUEUED:
             if Flag.NO_MULTI in command.flags:
                 command.statistics.rejected += 1
                 raise self._refused(session, NO_MULTI_HERE)

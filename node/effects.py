@@ -75,6 +75,10 @@ class Consumer(Protocol):
         """Take one batch; must not raise and must not run commands."""
 
 
+def _nowhere(encoded: bytes) -> None:
+    """There is no place where anything may be put without asking."""
+
+
 @define(eq=False)
 class Effects:
     """The recorder of one node. Its fields describe the command that is running now."""
@@ -101,6 +105,10 @@ class Effects:
     _instead: list[Propagated] | None = None
     #: `on_run` of all consumers; None if one of them has none.
     _takers: tuple[Callable[[int, bytes], None], ...] | None = None
+    #: Where a command of this database that is sent on as it came may be put without asking, if
+    #: nothing is pending and `depth` is 0; -1: nowhere (see `offer_place`).
+    place_database: int = -1
+    place: Callable[[bytes], None] = _nowhere
     #: What single requests of a pipeline did that is run as one, by the identity of the request.
     _apart: dict[int, EffectBatch | None] = field(factory=dict)
 
@@ -126,6 +134,17 @@ class Effects:
         takers = [getattr(each, "on_run", None) for each in consumers]
         plain = not self.wants_events and None not in takers
         self._takers = tuple(take for take in takers if take is not None) if plain else None
+        self.place_database = -1
+
+    def offer_place(
+        self, taker: Callable[[int, bytes], None], database: int, place: Callable[[bytes], None]
+    ) -> None:
+        """`taker` (an `on_run`) would just put further commands of this database there.
+
+        That is so until anything else is handed out; nobody else takes them.
+        """
+        if self._takers is not None and len(self._takers) == 1 and self._takers[0] == taker:
+            self.place_database, self.place = database, place
 
     def record_change(self, database: int, key: bytes, kind: str, event: bytes) -> None:
         """A key changed (called by `Database.changed` while somebody wants to know)."""
@@ -256,5 +275,6 @@ class Effects:
             self._hand_out(batch)
 
     def _hand_out(self, batch: EffectBatch) -> None:
+        self.place_database = -1
         for consumer in tuple(self.consumers):
             consumer.on_effects(batch)

@@ -120,3 +120,11 @@ def unknown_subcommand(container: str, name: bytes) -> CommandError:
         b"ERR unknown subcommand '%b'. Try %b HELP."
         % (as_c_string(name)[:128], container.upper().encode()),
     )
+
+
+def unknown_form(container: str, name: bytes) -> CommandError:
+    """A known sub-command, maybe, but not with these words behind it."""
+    return CommandError(
+        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try %b HELP."
+        % (as_c_string(name)[:128], container.encode()),
+    )

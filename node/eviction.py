@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from ..slots.randomness import Generator
+from .sampling import near_key
 
 if TYPE_CHECKING:
     from .keyspace import Database, Keyspace
@@ -54,13 +55,22 @@ class AccessLog:
     minute of its last change, packed as minute * 256 + counter.
     """
 
-    __slots__ = ("_clock_ms", "_lfu", "_rng", "_slots", "decay_minutes", "log_factor", "paused")
+    __slots__ = (
+        "_clock_ms",
+        "_rng",
+        "_slots",
+        "counts_uses",
+        "decay_minutes",
+        "log_factor",
+        "paused",
+    )
 
-    def __init__(self, database: "Database", rng: Generator, lfu: bool) -> None:
+    def __init__(self, database: "Database", rng: Generator, counts_uses: bool) -> None:
         self._slots: dict[int, dict[bytes, int]] = {}
         self._clock_ms = database.clock
         self._rng = rng
-        self._lfu = lfu
+        #: LFU; otherwise LRU.
+        self.counts_uses = counts_uses
         self.log_factor = 10
         self.decay_minutes = 1
         #: A client said CLIENT NO-TOUCH, and its command is running.
@@ -69,14 +79,14 @@ class AccessLog:
     def start(self, slot: int, key: bytes) -> None:
         """A key was written anew."""
         now_ms = self._clock_ms.now_ms
-        mark = (now_ms // 60_000) * 256 + LFU_START if self._lfu else now_ms
+        mark = (now_ms // 60_000) * 256 + LFU_START if self.counts_uses else now_ms
         self._slots.setdefault(slot, {})[key] = mark
 
     def touch(self, slot: int, key: bytes) -> None:
         """A key was used."""
         if self.paused:
             return
-        if not self._lfu:
+        if not self.counts_uses:
             self._slots.setdefault(slot, {})[key] = self._clock_ms.now_ms
             return
         counter = self.frequency(slot, key)
@@ -178,7 +188,7 @@ class Evictor:
         homes: list[dict[bytes, int]] = (
             database.volatile if policy.only_volatile else database.slots
         )
-        return random_key_of(homes, self._rng)
+        return near_key(homes, self._rng)
 
 
 def _worth(database: "Database", key: bytes, policy: Policy) -> int:
@@ -191,18 +201,3 @@ def _worth(database: "Database", key: bytes, policy: Policy) -> int:
     if policy.uses_lru:
         return access.idle_ms(slot, key)
     return _COUNTER_MAX - access.frequency(slot, key)
-
-
-def random_key_of(homes: "list[dict[bytes, int]]", rng: Generator) -> bytes | None:
-    """A key from one of many small dicts: a random start, then the next dict that is not empty."""
-    count = len(homes)
-    start = rng.randrange(count)
-    for offset in range(count):
-        home = homes[(start + offset) % count]
-        if home:
-            position = rng.randrange(len(home))
-            for key in home:
-                if position == 0:
-                    return key
-                position -= 1
-    return None

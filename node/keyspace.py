@@ -19,9 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..slots.hashing import SLOT_COUNT, key_slot, slots_of
 from ..slots.randomness import Generator
+from .batches import look_up
+from .compaction import Compaction
 from .effects import Effects
 from .errors import WRONG_TYPE
 from .memory import Meter
+from .sampling import fair_slot, key_at
+from .values.packed import PACKABLE_KINDS, PACKED_KINDS
 
 if TYPE_CHECKING:
     from .eviction import AccessLog
@@ -34,7 +38,6 @@ T = TypeVar("T")
 
 _MASK: Final = SLOT_COUNT - 1
 _BRACE: Final = ord("{")
-_LOOK_UP: Final = dict.get
 
 
 def _nothing() -> None:
@@ -64,6 +67,7 @@ class Database:
     __slots__ = (
         "access",
         "clock",
+        "compaction",
         "effects",
         "hits",
         "index",
@@ -80,6 +84,8 @@ class Database:
         self.index = index
         self.clock = clock
         self.effects = effects
+        #: Knows the collections in use, which are not packed.
+        self.compaction = Compaction()
         self.slots: list[dict[bytes, Value]] = [{} for _ in range(SLOT_COUNT)]
         #: Per slot: key -> Unix time in milliseconds at which it dies.
         self.volatile: list[dict[bytes, int]] = [{} for _ in range(SLOT_COUNT)]
@@ -97,9 +103,8 @@ class Database:
 
     # --- where a key lives -----------------------------------------------------------------
 
-    def slot_of(self, key: bytes) -> int:
-        """The slot of a key."""
-        return key_slot(key)
+    #: The slot of a key.
+    slot_of = staticmethod(key_slot)
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -114,14 +119,21 @@ class Database:
         self.hits += 1
         if self.access is not None:
             self.access.touch(slot, key)
+        return self._open(slot, key, value) if type(value) in PACKED_KINDS else value
+
+    def _open(self, slot: int, key: bytes, packed: Value) -> Value:
+        """Unpack a small collection that is about to be used."""
+        value = self.slots[slot][key] = packed.unpacked(self.compaction.limits)
+        self.compaction.note(self, key)
+        if self.meter is not None:
+            self.meter.remeasure(key, value)
         return value
 
     def get_many(self, keys: Sequence[bytes]) -> list[Value | None]:
         """`get` for a whole pipeline."""
         if self.volatile_count or self.access is not None or self.effects.wants_misses:
             return [self.get(key) for key in keys]
-        # In two steps, and the second one in C: the processor then waits for several keys at once.
-        values = list(map(_LOOK_UP, self._homes(keys), keys))
+        values = look_up(self._homes(keys), keys)
         missed = values.count(None)
         self.misses += missed
         self.hits += len(values) - missed
@@ -129,6 +141,11 @@ class Database:
 
     def peek(self, key: bytes) -> Value | None:
         """The living value of `key`, or None, unseen by statistics and access times."""
+        value = self.look(key)
+        return self._open(key_slot(key), key, value) if type(value) in PACKED_KINDS else value
+
+    def look(self, key: bytes) -> Value | None:
+        """`peek`, for who does not look into the value: it may be `Packed`."""
         slot = self.slot_of(key)
         value = self.slots[slot].get(key)
         if value is None or (self.volatile_count and self._is_dead(slot, key)):
@@ -143,7 +160,7 @@ class Database:
             return None
         if self.access is not None:
             self.access.touch(slot, key)
-        return value
+        return self._open(slot, key, value) if type(value) in PACKED_KINDS else value
 
     def string(self, key: bytes) -> bytes | bytearray | None:
         """`get`, for commands that read strings."""
@@ -187,7 +204,7 @@ class Database:
 
     def exists(self, key: bytes) -> bool:
         """Whether `key` lives."""
-        return self.peek(key) is not None
+        return self.look(key) is not None
 
     # --- writing ---------------------------------------------------------------------------
 
@@ -199,6 +216,8 @@ class Database:
         if self.effects.wants_misses and key not in self.slots[slot]:
             self.effects.record_event(self.index, key, "n", b"new")
         self.slots[slot][key] = value
+        if type(value) in PACKABLE_KINDS:
+            self.compaction.note(self, key)
         if self.volatile_count and self.volatile[slot].pop(key, None) is not None:
             self.volatile_count -= 1
         if self.access is not None:
@@ -212,13 +231,16 @@ class Database:
                 self.set(key, value)
                 self.changed(key, "$", b"set")
             return
+        look_up(homes, keys)
         for home, key, value in zip(homes, keys, values, strict=True):
             home[key] = value
         self.effects.dirty += len(keys)
 
     def put(self, key: bytes, value: Value) -> None:
-        """Store a value under a key that keeps its lifetime, if it has one."""
+        """Store a value under a key that keeps its lifetime, if it has one and lives."""
         slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
+        if self.volatile_count and key in self.slots[slot]:
+            self._is_dead(slot, key)
         if self.meter is not None:
             self.meter.replace(key, self.slots[slot].get(key), value)
         if self.effects.wants_misses and key not in self.slots[slot]:
@@ -276,10 +298,7 @@ class Database:
         return self._homes(keys)
 
     def _homes(self, keys: Sequence[bytes]) -> list[dict[bytes, Value]]:
-        slots, crc = self.slots, crc_hqx
-        if _BRACE in b"".join(keys):
-            return [slots[slot] for slot in slots_of(keys)]
-        return [slots[crc(key, 0) & _MASK] for key in keys]
+        return list(map(self.slots.__getitem__, slots_of(keys)))
 
     # --- lifetimes -------------------------------------------------------------------------
 
@@ -356,27 +375,14 @@ class Database:
     def random_key(self, rng: Generator) -> bytes | None:
         """Some living key, each about equally likely; None if there is none."""
         for _ in range(100):
-            slot = self._random_slot(rng)
+            slot = fair_slot(self.slots, rng)
             if slot is None:
                 return None
             values = self.slots[slot]
-            key = _nth(values, rng.randrange(len(values)))
+            key = key_at(values, rng.randrange(len(values)))
             if not (self.volatile_count and self._is_dead(slot, key)):
                 return key
         return next((key for key, _ in self.living_items()), None)
-
-    def _random_slot(self, rng: Generator) -> int | None:
-        """A slot that holds keys, weighted by how many."""
-        slots = self.slots
-        for _ in range(64):
-            slot = rng.randrange(SLOT_COUNT)
-            # Crowded slots must win more often: accept in proportion to the number of keys.
-            if len(slots[slot]) > rng.randrange(_TYPICAL_CROWD):
-                return slot
-        filled = [number for number, values in enumerate(slots) if values]
-        if not filled:
-            return None
-        return rng.choices(filled, [len(slots[number]) for number in filled])[0]
 
     def clear(self) -> int:
         """Remove everything; returns how many keys there were."""
@@ -404,14 +410,6 @@ class Database:
         return count
 
 
-_TYPICAL_CROWD: Final = 64
-
-
-def _nth(values: dict[bytes, Value], position: int) -> bytes:
-    """The key at a position of a dict's order."""
-    return next(islice(values, position, None))
-
-
 class Keyspace:
     """All databases of one node."""
 
@@ -419,6 +417,7 @@ class Keyspace:
         self.clock = clock
         self.rng = rng
         self.effects = Effects()
+        self.compaction = Compaction()
         self.clustered = clustered
         self.database_count = 1 if clustered else database_count
         self.expired_count = 0
@@ -435,6 +434,7 @@ class Keyspace:
         if database is None:
             database = Database(index, self.clock, self.effects)
             database.is_replica = self.is_replica
+            database.compaction = self.compaction
             database.on_expired = self._count_expired
             if self._new_access is not None:
                 database.access = self._new_access(database)

@@ -5,6 +5,9 @@ hands on what commands did. That is the ordinary life of a node, so that neither
 through the whole gate: for each of the two, and for both, there is a table in which a command does
 just that and then runs, booked by the request loop as on a node where nothing is going on.
 
+One more is for clients in the middle of MULTI: there commands only get in line. And for clients of
+users that may not do everything each of these asks for the rights first.
+
 Rules: what is done here is what the gate would do, in its order; nothing else may be asked of the
 node or the client (`Machine.regate` chooses the table). The one-key commands are written out, a
 call less each; the rest is put together.
@@ -17,6 +20,7 @@ from ..slots.hashing import SLOT_COUNT, key_slot, slots_of
 from ..slots.keyspec import BeginIndex, FindRange
 from .errors import CommandError
 from .registry import BatchFunction, Command, CommandFunction, Flag
+from .resp.encoder import QUEUED, pack_bulks
 
 if TYPE_CHECKING:
     from .dispatch import Gate
@@ -29,6 +33,10 @@ _BRACE: Final = ord("{")
 #: Whose pipelines may be run as one while commands are sent on: each request that the batch
 #: function carries out itself is a change, and is sent on as it came.
 _SENT_ON_AS_THEY_CAME: Final = frozenset({"set", "incr", "lpush", "rpush", "lpop", "rpop", "hset"})
+
+
+#: These run at once inside MULTI; everything else is queued.
+NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 
 
 class RefusedError(CommandError):
@@ -88,11 +96,7 @@ def routed_batch(gate: "Gate", batch: BatchFunction) -> BatchFunction:
     def run(session: "Session", requests: list[list[bytes]]) -> bytes | None:
         if 0 in served:
             try:
-                keys = [args[1] for args in requests]
-                if _BRACE in b"".join(keys):
-                    slots = slots_of(keys)
-                else:
-                    slots = [crc_hqx(key, 0) & _MASK for key in keys]
+                slots = slots_of([args[1] for args in requests])
             except (IndexError, TypeError):
                 return None  # odd: each by itself
             if not all(map(served.__getitem__, slots)):
@@ -129,9 +133,14 @@ def observed(gate: "Gate", command: Command) -> CommandFunction:
             return function(session, args)
         finally:
             if effects.pending or effects.dirty != dirty_before:
-                effects.settle(session.db.index, args, dirty_before)
+                database = session.db.index
+                if database == effects.place_database and not (effects.pending or effects.depth):
+                    effects.place(pack_bulks(tuple(args)))
+                else:
+                    effects.settle(database, args, dirty_before)
                 session.written_offset = effects.stream_offset
-                wake()
+                if gate.after_command is not None:
+                    wake()
 
     return call_reader if only_reads(command) else call_writer
 
@@ -168,9 +177,14 @@ def routed_and_observed(gate: "Gate", command: Command) -> CommandFunction:
             return function(session, args)
         finally:
             if effects.pending or effects.dirty != dirty_before:
-                effects.settle(session.db.index, args, dirty_before)
+                database = session.db.index
+                if database == effects.place_database and not (effects.pending or effects.depth):
+                    effects.place(pack_bulks(tuple(args)))
+                else:
+                    effects.settle(database, args, dirty_before)
                 session.written_offset = effects.stream_offset
-                wake()
+                if gate.after_command is not None:
+                    wake()
 
     return call_reader if only_reads(command) else call_writer
 
@@ -202,3 +216,59 @@ def observed_batch(effects: "Effects", command: Command) -> BatchFunction | None
     if only_reads(command):
         return run_readers
     return run_writers if command.full_name in _SENT_ON_AS_THEY_CAME else None
+
+
+# --- rights --------------------------------------------------------------------------------------
+
+
+def authorized(gate: "Gate", command: Command, function: CommandFunction) -> CommandFunction:
+    """The command, once it is clear that the user may do that; refusals are booked."""
+    name, is_of_one_key = command.full_name, has_one_key(command)
+
+    def call(session: "Session", args: list[bytes]) -> bytes:
+        user = session.account
+        if not (
+            (is_of_one_key and user.may_use_key(name, args[1]))
+            or name in user.unchecked
+            or gate.authorize is None
+        ):
+            try:
+                gate.authorize(session, command, args)
+            except CommandError as refusal:
+                command.statistics.rejected += 1
+                raise RefusedError(refusal.text) from None
+        return function(session, args)
+
+    return call
+
+
+# --- transactions --------------------------------------------------------------------------------
+
+
+def queued(gate: "Gate", command: Command, *, is_routed: bool) -> CommandFunction | None:
+    """The command as one that waits for EXEC; None: it has to pass the gate for that."""
+    if (
+        command.subcommands
+        or command.full_name in NEVER_QUEUED
+        or Flag.NO_MULTI in command.flags
+        or command.spec.group == "scripting"
+    ):
+        return None
+    served = gate.served
+
+    def enqueue(session: "Session", args: list[bytes]) -> bytes:
+        session.asking = False
+        queue = session.queue
+        assert queue is not None
+        queue.append((command, args))
+        return QUEUED
+
+    def enqueue_one(session: "Session", args: list[bytes]) -> bytes:
+        key = args[1]
+        if not served[crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)]:
+            return gate.run(session, command, args)
+        return enqueue(session, args)
+
+    if not is_routed or command.keys_of is None:
+        return enqueue
+    return enqueue_one if has_one_key(command) else None

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 STRANGER_OUTPUT_MAX_BYTES: Final = 1024 * 1024
 #: Why every client must pass the part of the gate that asks for the route.
 _CLUSTER: Final = "cluster"
+#: What a client may have without a need for the gate: watched keys.
+_UNGATED_FEATURES: Final = frozenset({"watch"})
 
 
 class Log(Protocol):
@@ -122,6 +124,8 @@ class Machine:
         requests = RequestRunner(self)
         #: Bytes from a client; returns the bytes to send back (perhaps none).
         self.receive = requests.receive
+        #: The same for many clients, each of which is likely to have sent one quick request.
+        self.run_crowd = requests.run_crowd
         #: Runs the requests that wait in a session, unless it is itself waiting for something.
         self.proceed = requests.proceed
         self.blocked = BlockedClients(self)
@@ -138,22 +142,26 @@ class Machine:
         self.past_output_bytes = 0
         #: Times at which waiting sessions give up: (Unix milliseconds, session id, wait).
         self._deadlines: list[tuple[int, int, Wait]] = []
-        self._expiry_cycles: dict[int, ExpiryCycle] = {}
-        #: DEBUG SET-ACTIVE-EXPIRE.
-        self.active_expiry = True
         self.debug_switches = DebugSwitches()
         #: How an orderly end is begun (SHUTDOWN); the runtime puts itself here.
         self.on_shutdown: Callable[[int], None] = _no_runtime
         #: Called on every tick, by features.
         self.on_tick: list[Callable[[], None]] = []
-        #: Removes dead hash fields.
-        self.field_expiry = FieldExpiryCycle(self)
-        self.on_tick.append(self.field_expiry)
+        self._add_expiry()
         self._add_listeners()
         self._add_copies()
         #: When collections stop being compact; every value points to it.
-        self.limits = CollectionLimits()
+        self.limits = self.keyspace.compaction.limits = CollectionLimits()
         apply_settings(self)
+
+    def _add_expiry(self) -> None:
+        """What removes dead keys and dead fields that nobody asks for."""
+        self._expiry_cycles: dict[int, ExpiryCycle] = {}
+        #: DEBUG SET-ACTIVE-EXPIRE.
+        self.active_expiry = True
+        #: Removes dead hash fields.
+        self.field_expiry = FieldExpiryCycle(self)
+        self.on_tick.append(self.field_expiry)
 
     def _add_copies(self) -> None:
         """Where the data comes from and goes to: files, a primary, replicas."""
@@ -172,6 +180,7 @@ class Machine:
         self.memory = MemoryLimit(self)
         self.traffic = Traffic(self)
         self.on_tick.append(self.traffic)
+        self.on_tick.append(self.keyspace.compaction.run)
         self.monitors = Monitors(self)
         self.pubsub = PubSub(self)
         self.tracking = Tracking(self)
@@ -218,19 +227,27 @@ class Machine:
     def regate(self, session: Session) -> None:
         """Choose the table that a session looks its commands up in."""
         is_routed = _CLUSTER in self._gate_reasons
-        gated = (
+        is_special = (
             len(self._gate_reasons) > is_routed
             or not session.authenticated
-            or not session.account.is_unrestricted
-            or session.queue is not None
             or bool(session.flags)
-            or bool(session.features)
+            or not session.features.keys() <= _UNGATED_FEATURES
             or session.reply_mode is not session.reply_mode.ON
         )
-        session.gated = gated
+        is_queueing = session.queue is not None
+        is_restricted = not session.account.is_unrestricted
+        session.gated = is_special or is_queueing or is_restricted
         gate = self.gate
-        is_observed = self.keyspace.effects.observed
-        table = gate.gated if gated else gate.ungated(is_routed=is_routed, is_observed=is_observed)
+        if is_special or (is_queueing and is_restricted):
+            table = gate.gated
+        elif is_queueing:
+            table = gate.queueing(is_routed=is_routed)
+        else:
+            table = gate.ungated(
+                is_routed=is_routed,
+                is_observed=self.keyspace.effects.observed,
+                is_restricted=is_restricted,
+            )
         session.lookup = table.get
 
     def require_gate(self, reason: str, wanted: bool) -> None:

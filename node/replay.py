@@ -31,6 +31,7 @@ class Replay:
         self._commands = machine.gate.commands
         self._clock = machine.clock
         self._effects = machine.keyspace.effects
+        self._compaction = machine.keyspace.compaction
         self.session = Session(machine, 0, machine.keyspace.database(0))
         self.session.kind = kind
         self.session.account = machine.accounts.node
@@ -70,6 +71,8 @@ class Replay:
             self._run(command, args)
             if self._effects.observed:
                 self._deliver()
+        if self._compaction.is_due and self._queue is None:
+            self._compaction.run()
 
     def forget_transaction(self) -> None:
         """The rest of a transaction never came: none of it happened."""

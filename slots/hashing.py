@@ -6,12 +6,14 @@ the hash tag in it, modulo 16384.
 
 from binascii import crc_hqx
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Final
 
 SLOT_COUNT: Final = 16384
 _MASK: Final = SLOT_COUNT - 1
 #: Looking for a number is five times as fast as looking for a bytes object.
 _BRACE: Final = ord("{")
+_SEEDS: Final = repeat(0)
 
 
 def hash_tag(key: bytes) -> bytes:
@@ -31,7 +33,9 @@ def key_slot(key: bytes) -> int:
 
 
 def slots_of(keys: Sequence[bytes]) -> list[int]:
-    """The hash slots of several keys, at least one; quick for those that begin with one tag."""
+    """The hash slots of several keys, at least one; quick without tags, or with one in front."""
+    if _BRACE not in b"".join(keys):
+        return [code & _MASK for code in map(crc_hqx, keys, _SEEDS)]
     first = keys[0]
     start = first.find(b"{")
     end = first.find(b"}", start + 1)

@@ -4,6 +4,7 @@
 fails instead, so that a machine meant to compare cannot quietly stop comparing."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .support.servers import require_redis
 
@@ -33,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says more of the machine than of the code.
+    settings.register_profile(
+        "clustrio", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("clustrio")
     # The workers of pytest-xdist start with the options of the run as they are after this.
     if config.option.seed is None:
         config.option.seed = _SEED_DEFAULT

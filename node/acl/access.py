@@ -87,6 +87,8 @@ def _access_of_bitfield(args: Sequence[bytes]) -> Access:
 
 #: Commands for which that depends on the options.
 _EFFECTIVE = {"set": _access_of_set, "bitfield": _access_of_bitfield}
+#: Their names.
+VARYING: Final = frozenset(_EFFECTIVE)
 
 
 #: The commands whose words name channels.

@@ -16,6 +16,7 @@ from .access import (
     READ,
     READ_WRITE,
     SUBSCRIBING_TO_PATTERNS,
+    VARYING,
     WITH_CHANNELS,
     WRITE,
     Access,
@@ -28,6 +29,10 @@ _BLANKS: Final = frozenset(b" \t\n\v\f\r\0")
 _SIGILS: Final = {READ_WRITE: b"~", READ: b"%R~", WRITE: b"%W~"}
 _LETTERS: Final = {0x52: READ, 0x72: READ, 0x57: WRITE, 0x77: WRITE}
 _TILDE: Final = 0x7E
+
+
+#: Tells whether a key fits a pattern.
+Matcher = Callable[[bytes], bool]
 
 
 class RuleError(Exception):
@@ -91,7 +96,7 @@ class Selector:
         self.key_patterns: dict[bytes, Access] = {}
         self.has_all_channels = has_all_channels
         self.channels: list[bytes] = []
-        self._key_matchers: dict[Access, list[Callable[[bytes], bool]]] = {}
+        self._key_matchers: dict[Access, list[Matcher]] = {}
 
     def copy(self) -> "Selector":
         """A selector of its own with the same permissions."""
@@ -262,6 +267,13 @@ class Selector:
         """Whether a key may be used in such a way."""
         if self.has_all_keys:
             return True
+        matchers = self._matchers_for(access)
+        for matches in matchers:  # noqa: SIM110 - `any` costs a generator for each key.
+            if matches(key):
+                return True
+        return False
+
+    def _matchers_for(self, access: Access) -> list[Matcher]:
         matchers = self._key_matchers.get(access)
         if matchers is None:
             matchers = self._key_matchers[access] = [
@@ -269,10 +281,17 @@ class Selector:
                 for pattern, granted in self.key_patterns.items()
                 if granted & access == access
             ]
-        for matches in matchers:  # noqa: SIM110 - `any` costs a generator for each key.
-            if matches(key):
-                return True
-        return False
+        return matchers
+
+    def key_matchers(self, name: str) -> list[Matcher]:
+        """What tells the keys that a command of one key may use whatever its options are.
+
+        None: it may not, or it is not so plain.
+        """
+        access = READ_WRITE if name in VARYING else commands.catalog().sole_access.get(name)
+        if access is None or name not in self.allowed or self.has_all_keys:
+            return []
+        return self._matchers_for(access)
 
     def _allows_plain_keys(self, command: Command, args: Sequence[bytes]) -> bool:
         """Whether all is well with the keys, as far as that can be told quickly."""

@@ -16,7 +16,7 @@ from typing import Final
 from ..registry import Command
 from .access import READ
 from .denials import Denial, Reason
-from .selectors import RuleError, Selector, make_selector
+from .selectors import Matcher, RuleError, Selector, make_selector
 
 DEFAULT_NAME: Final = b"default"
 _HASH_LENGTH: Final = 64
@@ -93,6 +93,7 @@ class User:
     """One user. A new one is off, without passwords, and may do nothing."""
 
     __slots__ = (
+        "_one_key",
         "_opens_channels",
         "flags",
         "is_unrestricted",
@@ -114,6 +115,8 @@ class User:
         self.is_unrestricted = False
         #: Commands that are allowed whatever their words are.
         self.unchecked: frozenset[str] = frozenset()
+        #: Command of one key -> the patterns of keys that it may use; found when first asked for.
+        self._one_key: dict[str, list[Matcher]] = {}
         self.settle()
 
     def copy(self, *, opens_channels: bool) -> "User":
@@ -186,6 +189,7 @@ class User:
         self.unchecked = frozenset().union(
             *(selector.allowed_with_any_words() for selector in self.selectors)
         )
+        self._one_key.clear()
 
     # --- rule texts --------------------------------------------------------------------------
 
@@ -233,6 +237,21 @@ class User:
             if (denial.reason, denial.position) > (worst.reason, worst.position):
                 worst = denial
         return worst
+
+    def may_use_key(self, name: str, key: bytes) -> bool:
+        """Whether a command that has this one key may be run; False: only a closer look can tell.
+
+        The quick way for what clients do most.
+        """
+        matchers = self._one_key.get(name)
+        if matchers is None:
+            matchers = self._one_key[name] = [
+                matches for selector in self.selectors for matches in selector.key_matchers(name)
+            ]
+        for matches in matchers:  # noqa: SIM110 - `any` costs a generator for each key.
+            if matches(key):
+                return True
+        return False
 
     def may_read_any_key(self, command: Command, args: Sequence[bytes]) -> bool:
         """Whether a request is allowed that may also read keys that its words do not name."""

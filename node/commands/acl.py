@@ -8,11 +8,11 @@ from ..acl.log import LogEntry
 from ..acl.selectors import Selector
 from ..acl.userfile import UserFileError, user_line
 from ..acl.users import DEFAULT_NAME, User, UserFlag
-from ..errors import NOT_AN_INTEGER, CommandError, as_c_string, wrong_arity
+from ..errors import CommandError, as_c_string, unknown_form, wrong_arity
 from ..registry import ACL_CATEGORIES, Command, command, container
 from ..resp.encoder import OK, array, array_header, bulk, bulk_array, integer
 from ..session import Session
-from ..values.numbers import parse_integer
+from .arguments import required_integer
 from .help import help_reply
 
 _ADMIN: Final = "admin noscript loading stale"
@@ -143,7 +143,7 @@ def who_am_i(session: Session, args: list[bytes]) -> bytes:
 def categories(session: Session, args: list[bytes]) -> bytes:
     """Returns the categories, or the commands of one."""
     if len(args) > 3:
-        raise _wrong_words(args)
+        raise unknown_form("ACL", args[1])
     if len(args) == 2:
         return bulk_array([category.encode() for category in ACL_CATEGORIES])
     names = catalog().listed.get(args[2].lower().decode("latin-1"))
@@ -163,12 +163,10 @@ def categories(session: Session, args: list[bytes]) -> bytes:
 def generate_password(session: Session, args: list[bytes]) -> bytes:
     """Makes a password that nobody guesses."""
     if len(args) > 3:
-        raise _wrong_words(args)
+        raise unknown_form("ACL", args[1])
     bits: int | None = _PASSWORD_BITS_DEFAULT
     if len(args) == 3:
-        bits = parse_integer(args[2])
-        if bits is None:
-            raise NOT_AN_INTEGER
+        bits = required_integer(args[2])
     if bits is None or not 0 < bits <= _PASSWORD_BITS_MAX:
         raise _BAD_BITS
     digits = (bits + 3) // 4
@@ -232,16 +230,14 @@ def _told_openly(denial: Denial, user: User, chosen: Command, request: list[byte
 def log(session: Session, args: list[bytes]) -> bytes:
     """Returns the latest refusals, or forgets them."""
     if len(args) > 3:
-        raise _wrong_words(args)
+        raise unknown_form("ACL", args[1])
     entries = session.machine.accounts.log
     count = _LOG_COUNT_DEFAULT
     if len(args) == 3:
         if args[2].upper() == b"RESET":
             entries.clear()
             return OK
-        number = parse_integer(args[2])
-        if number is None:
-            raise NOT_AN_INTEGER
+        number = required_integer(args[2])
         count = max(0, number)
     found = [_log_entry(session, entry) for entry in entries.newest(min(count, len(entries)))]
     return array_header(len(found)) + b"".join(found)
@@ -307,11 +303,3 @@ def save(session: Session, args: list[bytes]) -> bytes:
 def help_(session: Session, args: list[bytes]) -> bytes:
     """Lists the sub-commands."""
     return help_reply("ACL")
-
-
-def _wrong_words(args: list[bytes]) -> CommandError:
-    """A sub-command that takes no so many words."""
-    return CommandError(
-        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try ACL HELP."
-        % as_c_string(args[1])[:128],
-    )

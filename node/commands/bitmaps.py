@@ -7,7 +7,7 @@ checked (Redis looks at some of them only when the key exists), and what changed
 from typing import Final
 
 from ...slots.keyspec import key_range, one_key
-from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError
+from ..errors import SYNTAX, CommandError
 from ..registry import command
 from ..resp.encoder import ONE, ZERO, array, integer
 from ..session import Session
@@ -25,7 +25,7 @@ from ..values.bitstrings import (
     run_field_operations,
     set_bit,
 )
-from ..values.numbers import parse_integer
+from .arguments import required_integer
 
 _BAD_OFFSET: Final = CommandError(b"ERR bit offset is not an integer or out of range")
 _BAD_BIT: Final = CommandError(b"ERR bit is not an integer or out of range")
@@ -50,13 +50,6 @@ def _bit_offset(session: Session, text: bytes) -> int:
     if offset is None:
         raise _BAD_OFFSET
     return offset
-
-
-def _index(text: bytes) -> int:
-    number = parse_integer(text)
-    if number is None:
-        raise NOT_AN_INTEGER
-    return number
 
 
 def _is_in_bits(unit: bytes) -> bool:
@@ -130,7 +123,7 @@ def bitcount(session: Session, args: list[bytes]) -> bytes:
         return integer(count_bits(value))
     if count not in (4, 5):
         raise SYNTAX
-    start, end = _index(args[2]), _index(args[3])
+    start, end = required_integer(args[2]), required_integer(args[3])
     if start < 0 and end < 0 and start > end:
         return ZERO  # Redis sees that the range is empty before it looks at the unit.
     in_bits = count == 5 and _is_in_bits(args[4])
@@ -149,7 +142,7 @@ def bitcount(session: Session, args: list[bytes]) -> bytes:
 )
 def bitpos(session: Session, args: list[bytes]) -> bytes:
     """Finds the first one or the first zero in a string or in part of it."""
-    bit = _index(args[2])
+    bit = required_integer(args[2])
     if bit not in (0, 1):
         raise _BIT_IS_NOT_0_OR_1
     value = session.db.string(args[1])
@@ -158,9 +151,9 @@ def bitpos(session: Session, args: list[bytes]) -> bytes:
     count = len(args)
     if count > 6:
         raise SYNTAX
-    start = _index(args[3]) if count > 3 else None
+    start = required_integer(args[3]) if count > 3 else None
     in_bits = count == 6 and _is_in_bits(args[5])
-    end = _index(args[4]) if count > 4 else None
+    end = required_integer(args[4]) if count > 4 else None
     return integer(find_bit(value, bit, start, end, in_bits))
 
 
@@ -271,7 +264,7 @@ def _parse_field_operations(session: Session, args: list[bytes]) -> list[FieldOp
         offset = parse_bit_offset(args[position + 2], longest, field.bits)
         if offset is None:
             raise _BAD_OFFSET
-        amount = 0 if is_reading else _index(args[position + 3])
+        amount = 0 if is_reading else required_integer(args[position + 3])
         operations.append(FieldOperation(action, field, offset, amount, overflow))
         position += 3 if is_reading else 4
     return operations

@@ -3,13 +3,20 @@
 from collections.abc import Callable, Iterator
 
 from ..client_eviction import client_bytes, queued_bytes
-from ..errors import NOT_AN_INTEGER, SYNTAX, TIMEOUT_NEGATIVE, TIMEOUT_NOT_AN_INTEGER, CommandError
+from ..errors import (
+    SYNTAX,
+    TIMEOUT_NEGATIVE,
+    TIMEOUT_NOT_AN_INTEGER,
+    CommandError,
+    unknown_form,
+)
 from ..pause import PauseMode
 from ..registry import command, container
 from ..resp.encoder import OK, bulk, integer
 from ..session import ClientKind, ReplyMode, Session
 from ..tracking import FEATURE as TRACKING
 from ..values.numbers import parse_integer
+from .arguments import required_integer
 from .help import help_reply
 
 _ANY_TIME = "noscript loading stale"
@@ -367,13 +374,8 @@ def unblock(session: Session, args: list[bytes]) -> bytes:
             raise CommandError(b"ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
         as_error = args[3].upper() == b"ERROR"
     elif len(args) > 4:
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try CLIENT HELP."
-            % args[1][:128]
-        )
-    number = parse_integer(args[2])
-    if number is None:
-        raise NOT_AN_INTEGER
+        raise unknown_form("CLIENT", args[1])
+    number = required_integer(args[2])
     other = session.machine.sessions.get(number)
     if other is None or other.wait is None or other.wait.reason == "paused":
         return integer(0)

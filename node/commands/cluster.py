@@ -4,11 +4,12 @@ from typing import Final
 
 from ...gossip import commands as ask
 from ..config.syntax import text_from
-from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong_arity
+from ..errors import SYNTAX, CommandError, wrong_arity
 from ..registry import command, container
 from ..resp.encoder import OK
 from ..session import Session
 from ..values.numbers import parse_integer
+from .arguments import required_integer
 from .cluster_brain import CHANGE, VARYING, carry_out, cluster_of, node_id_from
 from .help import help_reply
 
@@ -125,9 +126,7 @@ def bump_epoch(session: Session, args: list[bytes]) -> bytes:
 def set_config_epoch(session: Session, args: list[bytes]) -> bytes:
     """Gives a new node its epoch."""
     cluster_of(session)
-    epoch = parse_integer(args[2])
-    if epoch is None:
-        raise NOT_AN_INTEGER
+    epoch = required_integer(args[2])
     return carry_out(session, ask.SetConfigEpoch(epoch))
 
 

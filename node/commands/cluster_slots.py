@@ -1,7 +1,5 @@
 """CLUSTER: slots, who owns them, and the keys in them."""
 
-from typing import Final
-
 from ...gossip import commands as ask
 from ...gossip import views
 from ...slots.hashing import SLOT_COUNT, key_slot
@@ -12,16 +10,8 @@ from ..registry import command
 from ..resp.encoder import bulk_array, integer
 from ..session import Session
 from ..values.numbers import parse_integer
+from .arguments import required_integer, required_slot
 from .cluster_brain import CHANGE, READ, VARYING, carry_out, cluster_of, encode_view, node_id_from
-
-_INVALID_SLOT: Final = CommandError(b"ERR Invalid or out of range slot")
-
-
-def _slot(text: bytes) -> int:
-    slot = parse_integer(text)
-    if slot is None or not 0 <= slot < SLOT_COUNT:
-        raise _INVALID_SLOT
-    return slot
 
 
 @command(
@@ -50,9 +40,7 @@ def key_slot_(session: Session, args: list[bytes]) -> bytes:
 def count_keys_in_slot(session: Session, args: list[bytes]) -> bytes:
     """Counts the keys in a slot."""
     cluster = cluster_of(session)
-    slot = parse_integer(args[2])
-    if slot is None:
-        raise NOT_AN_INTEGER
+    slot = required_integer(args[2])
     if not 0 <= slot < SLOT_COUNT:
         raise CommandError(b"ERR Invalid slot")
     return integer(cluster.keys_in_slot(slot))
@@ -96,7 +84,7 @@ def slot_stats(session: Session, args: list[bytes]) -> bytes:
     owned = list(cluster.view.table.slots_of(cluster.view.my_id))
     mode = args[2].upper()
     if mode == b"SLOTSRANGE" and len(args) == 5:
-        first, last = _slot(args[3]), _slot(args[4])
+        first, last = required_slot(args[3]), required_slot(args[4])
         if first > last:
             raise CommandError(
                 b"ERR Start slot number %d is greater than end slot number %d" % (first, last),
@@ -136,7 +124,7 @@ def _ordered(cluster: Cluster, owned: list[int], args: list[bytes]) -> list[int]
 
 
 def _slot_list(texts: list[bytes]) -> tuple[int, ...]:
-    return tuple(_slot(text) for text in texts)
+    return tuple(required_slot(text) for text in texts)
 
 
 def _slot_ranges(args: list[bytes]) -> tuple[int, ...]:
@@ -145,7 +133,7 @@ def _slot_ranges(args: list[bytes]) -> tuple[int, ...]:
         raise wrong_arity(f"cluster|{text_from(args[1])}")
     found: list[int] = []
     for first_text, last_text in zip(args[2::2], args[3::2], strict=True):
-        first, last = _slot(first_text), _slot(last_text)
+        first, last = required_slot(first_text), required_slot(last_text)
         if first > last:
             raise CommandError(
                 b"ERR start slot number %d is greater than end slot number %d" % (first, last),
@@ -233,7 +221,7 @@ def setslot_from(session: Session, args: list[bytes]) -> bytes:
     cluster = cluster_of(session)
     if cluster.my_primary is not None:
         raise CommandError(b"ERR You can use SETSLOT only with masters.")
-    slot = _slot(args[2])
+    slot = required_slot(args[2])
     action = args[3].upper()
     if action == b"STABLE" and len(args) == 4:
         return carry_out(session, ask.SetSlotStable(slot))
@@ -241,11 +229,32 @@ def setslot_from(session: Session, args: list[bytes]) -> bytes:
         node_id = node_id_from(args[4])
         match action:
             case b"MIGRATING":
-                return carry_out(session, ask.SetSlotMigrating(slot, node_id))
+                return _open(session, ask.SetSlotMigrating(slot, node_id))
             case b"IMPORTING":
-                return carry_out(session, ask.SetSlotImporting(slot, node_id))
+                return _open(session, ask.SetSlotImporting(slot, node_id))
             case b"NODE":
-                return carry_out(session, ask.SetSlotNode(slot, node_id))
+                return _open(session, ask.SetSlotNode(slot, node_id))
     raise CommandError(
         b"ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP",
+    )
+
+
+def _open(
+    session: Session, request: ask.SetSlotMigrating | ask.SetSlotImporting | ask.SetSlotNode
+) -> bytes:
+    """Mark or settle a slot, when the replicas know what is to be."""
+    cluster = cluster_of(session)
+    table, slot, node_id = cluster.view.table, request.slot, request.node_id
+    migrating, importing = dict(table.migrating), dict(table.importing)
+    taken: tuple[int, ...] = ()
+    match request:
+        case ask.SetSlotMigrating():
+            migrating[slot] = node_id
+        case ask.SetSlotImporting():
+            importing[slot] = node_id
+        case _ if node_id == cluster.view.my_id and slot in importing:
+            taken = (slot,)
+    marks = session.machine.slot_migration.marks
+    return marks.first_tell(
+        session, migrating, importing, taken, lambda: carry_out(session, request)
     )

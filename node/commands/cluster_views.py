@@ -76,6 +76,8 @@ def info(session: Session, args: list[bytes]) -> bytes:
     """Tells how the cluster is: state, slots, nodes, epochs, messages."""
     cluster = cluster_of(session)
     text = views.info_text(cluster.core, buffer_limit_exceeded_count=cluster.over_limit_count())
+    migration = session.machine.slot_migration.info_fields()
+    text += "".join(f"{name}:{value}\r\n" for name, value in migration.items())
     return session.encoder.verbatim(text.encode())
 
 

@@ -1,7 +1,7 @@
 """Pipelines of one and the same list or hash command in one go; see `batches`."""
 
 from ..batches import run_singly, same_keys
-from ..resp.encoder import BULK_PREFIXES, CRLF, ONE, ZERO, integer
+from ..resp.encoder import BULK_PREFIXES, CRLF, ONE, ZERO, integer, pack_bulks
 from ..session import Session
 from ..values.hashvalue import HashValue
 from ..values.listvalue import ListValue
@@ -11,8 +11,16 @@ def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> by
     """A pipeline of pushes of one element each in one go."""
     keys = same_keys(requests, 3)
     homes = None if keys is None else session.db.maybe_homes(keys)
-    if homes is None:
+    if keys is None or homes is None:
         return None
+    value = homes[0].get(keys[0])
+    if type(value) is ListValue and value.is_quicklist and keys.count(keys[0]) == len(keys):
+        # All to one list.
+        before = len(value)
+        value.push_many([args[2] for args in requests], name == b"LPUSH")
+        session.db.effects.dirty += len(requests)
+        lengths = tuple(range(before + 1, len(value) + 1))
+        return b":%d\r\n" * len(requests) % lengths
     push = ListValue.push_left if name == b"LPUSH" else ListValue.push_right
     replies: list[bytes] = []
     plain = 0
@@ -42,8 +50,16 @@ def _pop_each(session: Session, requests: list[list[bytes]], name: bytes) -> byt
     """A pipeline of pops of one element each in one go."""
     keys = same_keys(requests, 2)
     homes = None if keys is None else session.db.maybe_homes(keys)
-    if homes is None:
+    if keys is None or homes is None:
         return None
+    value = homes[0].get(keys[0])
+    count = len(requests)
+    if type(value) is ListValue and len(value) > count and keys.count(keys[0]) == count:
+        # All from one list.
+        is_left = name == b"LPOP"
+        popped = value.pop_many_left(count) if is_left else value.pop_many_right(count)
+        session.db.effects.dirty += count
+        return pack_bulks(tuple(popped)).partition(CRLF)[2]
     pop = ListValue.pop_left if name == b"LPOP" else ListValue.pop_right
     parts: list[bytes] = []
     plain = 0

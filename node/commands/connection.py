@@ -3,7 +3,6 @@
 from ..errors import (
     DB_OUT_OF_RANGE,
     NOT_AN_INT,
-    NOT_AN_INTEGER,
     SYNTAX,
     CommandError,
     as_c_string,
@@ -14,6 +13,7 @@ from ..resp.encoder import EMPTY_ARRAY, OK, PONG, bulk, integer, simple
 from ..session import Session
 from ..values.numbers import parse_integer
 from ..version import REDIS_VERSION
+from .arguments import required_integer
 from .client import set_client_name
 from .transactions import discard_transaction
 
@@ -21,6 +21,12 @@ _WRONG_PASSWORD = CommandError(
     b"WRONGPASS invalid username-password pair or user is disabled.",
 )
 _LOGIN = "noscript loading stale fast no_auth allow_busy"
+
+
+def _ping_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of bare PINGs in one go."""
+    is_bare = len(requests[0]) == 1 and requests.count(requests[0]) == len(requests)
+    return PONG * len(requests) if is_bare else None
 
 
 @command(
@@ -31,6 +37,7 @@ _LOGIN = "noscript loading stale fast no_auth allow_busy"
     flags="fast",
     args="[message]",
     tips=("request_policy:all_shards", "response_policy:all_succeeded"),
+    batch=_ping_many,
 )
 def ping(session: Session, args: list[bytes]) -> bytes:
     """Answers, which shows that the server is alive."""
@@ -60,9 +67,7 @@ def quit_(session: Session, args: list[bytes]) -> bytes:
 )
 def select(session: Session, args: list[bytes]) -> bytes:
     """Uses another database from now on."""
-    index = parse_integer(args[1])
-    if index is None:
-        raise NOT_AN_INTEGER
+    index = required_integer(args[1])
     if not -(1 << 31) <= index < 1 << 31:
         raise NOT_AN_INT
     keyspace = session.machine.keyspace

@@ -4,10 +4,11 @@ A counter is an ordinary string; its text is read and written anew by each comma
 where nothing but the text need change, it is looked up from the text before it.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import run_singly, same_keys
+from ..batches import look_up, run_singly, same_keys
 from ..errors import (
     INCREMENT_OVERFLOW,
     NAN_OR_INFINITY,
@@ -51,6 +52,23 @@ def _maybe_next(text: Value) -> bytes | None:
     return None if number is None or number == INTEGER_MAXIMUM else b"%d" % (number + 1)
 
 
+def _maybe_next_small(homes: list[dict[bytes, Value]], keys: Sequence[bytes]) -> list[bytes] | None:
+    """Add one to numbers that are small or missing, each once; None: nothing is done."""
+    if len(set(keys)) != len(keys):
+        return None
+    try:
+        texts = list(map(_NEXT.get, look_up(homes, keys)))
+    except TypeError:
+        return None  # a string that was edited in place
+    # Not `in`: that would compare.
+    following = [text for text in texts if text is not None]
+    if len(following) != len(keys):
+        return None
+    for home, key, text in zip(homes, keys, following, strict=True):
+        home[key] = text
+    return following
+
+
 def _incr_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of INCRs in one go."""
     db = session.db
@@ -58,7 +76,11 @@ def _incr_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     homes = None if keys is None else db.maybe_homes(keys)
     if keys is None or homes is None:
         return None
-    texts: list[bytes] = []
+    texts = _maybe_next_small(homes, keys)
+    if texts is not None:
+        db.effects.dirty += len(texts)
+        return b":" + b"\r\n:".join(texts) + CRLF
+    texts = []
     small = _NEXT.get
     for home, key in zip(homes, keys, strict=True):
         text = home.get(key)

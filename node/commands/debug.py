@@ -16,7 +16,7 @@ from ..errors import (
     NOT_AN_INTEGER,
     OUT_OF_RANGE,
     CommandError,
-    as_c_string,
+    unknown_form,
 )
 from ..eviction import AccessLog
 from ..registry import command
@@ -25,6 +25,9 @@ from ..session import Session
 from ..values.glob import glob_match
 from ..values.kinds import SHARED_COUNT, encoding_name, is_shared_integer
 from ..values.numbers import parse_float_loosely, parse_integer
+from ..values.packed import unpacked
+from .arguments import required_integer
+from .debug_cluster import close_on_drop, drop_packets, kill_links
 from .persistence import debug_load_log, debug_reload
 from .privileges import require_enabled
 from .protocol_samples import protocol_sample
@@ -91,18 +94,11 @@ def debug(session: Session, args: list[bytes]) -> bytes:
     require_enabled(session, "DEBUG", session.machine.config.enable_debug_command)
     chosen = _SUBCOMMANDS.get(args[1].upper())
     if chosen is None or not chosen.low <= len(args) <= chosen.high:
-        raise _unknown(args[1])
+        raise unknown_form("DEBUG", args[1])
     return chosen.function(session, args)
 
 
 _ANY_NUMBER: Final = 1 << 31
-
-
-def _unknown(name: bytes) -> CommandError:
-    return CommandError(
-        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."
-        % as_c_string(name)[:128],
-    )
 
 
 def _is_on(word: bytes) -> bool:
@@ -127,10 +123,12 @@ def _digest_value(session: Session, args: list[bytes]) -> bytes:
 
 
 def _value(session: Session, key: bytes) -> Any:
-    value = session.db.peek(key)
+    """What is stored under a key, be it dead already."""
+    db = session.db
+    value = db.slots[db.slot_of(key)].get(key)
     if value is None:
         raise NO_SUCH_KEY
-    return value
+    return unpacked(value, session.machine.limits)
 
 
 @_subcommand("OBJECT key", 3, 3)
@@ -185,9 +183,7 @@ def _not_negative(word: bytes) -> int:
 @_subcommand("HTSTATS database", 3, 3)
 def _table_statistics(session: Session, args: list[bytes]) -> bytes:
     """How the keys of a database are spread over its slots."""
-    number = parse_integer(args[2])
-    if number is None:
-        raise NOT_AN_INTEGER
+    number = required_integer(args[2])
     keyspace = session.machine.keyspace
     if not 0 <= number < keyspace.database_count:
         raise CommandError(b"ERR Out of range database")
@@ -203,6 +199,8 @@ def _table_statistics(session: Session, args: list[bytes]) -> bytes:
 @_subcommand("HTSTATS-KEY key", 3, 3)
 def _key_statistics(session: Session, args: list[bytes]) -> bytes:
     """How many elements the table under a key has."""
+    if not session.db.exists(args[2]):
+        raise NO_SUCH_KEY
     value = _value(session, args[2])
     encoding = encoding_name(value, session.machine.config)
     if encoding not in (b"hashtable", b"skiplist"):
@@ -322,7 +320,7 @@ def _reply_buffer(session: Session, args: list[bytes]) -> bytes:
         if value not in (b"NEVER", b"RESET") and parse_integer(value) is None:
             raise NOT_AN_INTEGER
         return OK
-    raise _unknown(args[1])
+    raise unknown_form("DEBUG", args[1])
 
 
 @_subcommand("QUICKLIST-PACKED-THRESHOLD size", 3, 3)
@@ -356,17 +354,12 @@ def _structure_sizes(session: Session, args: list[bytes]) -> bytes:
     return bulk(b"bits:64 robj:0 dictentry:48 sdshdr8:33 ")
 
 
-def _unavailable(session: Session, args: list[bytes]) -> bytes:
-    raise CommandError(b"ERR DEBUG %b is not available in this server yet" % args[1].upper())
-
-
-for _name, _help in (
-    ("CLUSTERLINK KILL to|from|all node-id", "Cuts links to another node."),
-    ("DROP-CLUSTER-PACKET-FILTER type", "Drops packets of one type; -1 drops none."),
+for _name, _words, _help, _function in (
+    ("CLUSTERLINK KILL to|from|all node-id", 5, "Cuts links to another node.", kill_links),
+    ("DROP-CLUSTER-PACKET-FILTER type", 3, "Drops packets of one type; -1: none.", drop_packets),
+    ("CLOSE-CLUSTER-LINK-ON-PACKET-DROP 0|1", 3, "Also closes their links.", close_on_drop),
 ):
-    _SUBCOMMANDS[_name.split()[0].encode()] = Subcommand(
-        2, _ANY_NUMBER, _name, f"{_help} Not available yet.", _unavailable
-    )
+    _SUBCOMMANDS[_name.split()[0].encode()] = Subcommand(_words, _words, _name, _help, _function)
 
 
 _SUBCOMMANDS[b"RELOAD"] = Subcommand(

@@ -1,7 +1,7 @@
 """FUNCTION and its sub-commands, FCALL and FCALL_RO."""
 
 from ...slots.keyspec import keynum
-from ..errors import CommandError, as_c_string
+from ..errors import CommandError, as_c_string, unknown_form
 from ..registry import command, container
 from ..resp.encoder import OK, array, bulk, integer
 from ..scripting.functions import ENGINE, Function, Library
@@ -130,7 +130,7 @@ def function_delete(session: Session, args: list[bytes]) -> bytes:
 def function_flush(session: Session, args: list[bytes]) -> bytes:
     """Removes all libraries."""
     if len(args) > 3:
-        raise _wrong_syntax(args)
+        raise unknown_form("FUNCTION", args[1])
     if len(args) == 3 and args[2].upper() not in (b"ASYNC", b"SYNC"):
         raise CommandError(b"ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
     machine = session.machine
@@ -165,7 +165,7 @@ def function_dump(session: Session, args: list[bytes]) -> bytes:
 def function_restore(session: Session, args: list[bytes]) -> bytes:
     """Takes libraries that FUNCTION DUMP returned."""
     if len(args) > 4:
-        raise _wrong_syntax(args)
+        raise unknown_form("FUNCTION", args[1])
     policy = args[3].upper() if len(args) == 4 else b"APPEND"
     if policy not in (b"FLUSH", b"APPEND", b"REPLACE"):
         raise CommandError(
@@ -180,13 +180,6 @@ def function_restore(session: Session, args: list[bytes]) -> bytes:
         functions.join(restored, replace=policy == b"REPLACE")
     machine.keyspace.effects.dirty += 1
     return OK
-
-
-def _wrong_syntax(args: list[bytes]) -> CommandError:
-    return CommandError(
-        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try FUNCTION HELP."
-        % as_c_string(args[1])[:128]
-    )
 
 
 @command(

@@ -4,7 +4,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ..errors import COUNT_OPTION_NOT_POSITIVE, NOT_A_FLOAT, NOT_AN_INTEGER, SYNTAX, CommandError
+from ..errors import COUNT_OPTION_NOT_POSITIVE, NOT_A_FLOAT, SYNTAX, CommandError
 from ..resp.bulks import bulk_row
 from ..resp.encoder import CRLF, EMPTY_ARRAY, array, bulk, integer
 from ..session import Session
@@ -19,8 +19,9 @@ from ..values.geohash import (
     search_ranges,
     unit_in_meters,
 )
-from ..values.numbers import parse_float, parse_integer
+from ..values.numbers import parse_float
 from ..values.zsetvalue import ScoreBound, ZSetValue
+from .arguments import required_integer
 from .zsets import store_scores
 
 _BAD_RADIUS: Final = CommandError(b"ERR need numeric radius")
@@ -162,9 +163,7 @@ class Search:
         self._check()
 
     def _read_count(self, text: bytes) -> None:
-        count = parse_integer(text)
-        if count is None:
-            raise NOT_AN_INTEGER
+        count = required_integer(text)
         if count <= 0:
             raise COUNT_OPTION_NOT_POSITIVE
         self.count = count

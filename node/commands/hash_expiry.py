@@ -8,13 +8,14 @@ replica and a node that is loading keep it: for them the deletion comes from els
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import NOT_AN_INTEGER, CommandError, invalid_expire_time
+from ..errors import CommandError, invalid_expire_time
 from ..field_expiry import hash_to_change, hash_to_read, may_remove
 from ..registry import command
 from ..resp.encoder import array, integer
 from ..session import Session
 from ..values.hashvalue import HashValue
 from ..values.numbers import parse_integer
+from .arguments import required_integer
 from .hashes import announce_removal
 
 _READ: Final = (one_key(1, "RO", "ACCESS"),)
@@ -53,9 +54,7 @@ _CONDITIONS: Final = frozenset({b"NX", b"XX", b"GT", b"LT"})
 def parse_time(session: Session, text: bytes, unit: bytes, name: bytes) -> int:
     """When a lifetime ends, as Unix milliseconds; `name` is the command's in the error text."""
     is_relative, milliseconds = UNITS[unit]
-    time = parse_integer(text)
-    if time is None:
-        raise NOT_AN_INTEGER
+    time = required_integer(text)
     if time < 0:
         raise _NEGATIVE_TIME
     at_ms = time * milliseconds + (session.machine.clock.now_ms if is_relative else 0)

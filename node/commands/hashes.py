@@ -12,7 +12,6 @@ from ..errors import (
     INCREMENT_OVERFLOW,
     NAN_OR_INFINITY,
     NOT_A_FLOAT,
-    NOT_AN_INTEGER,
     CommandError,
     wrong_arity,
 )
@@ -42,6 +41,7 @@ from ..values.numbers import (
     parse_integer,
     parse_long_double,
 )
+from .arguments import required_integer
 from .collection_batches import hget_many, hset_many
 from .random_picks import parse_pick, pick
 from .scan_collections import (
@@ -166,9 +166,7 @@ def hsetnx(session: Session, args: list[bytes]) -> bytes:
 def hincrby(session: Session, args: list[bytes]) -> bytes:
     """Adds an integer to the number in a field."""
     _, key, field, amount = args
-    increment = parse_integer(amount)
-    if increment is None:
-        raise NOT_AN_INTEGER
+    increment = required_integer(amount)
     value = hash_to_change(session, key)
     text = None if value is None else value.get(field)
     number = 0 if text is None else parse_integer(text)

@@ -8,11 +8,12 @@ replica and a node that is loading keep such a key: for them the deletion comes 
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import NOT_AN_INTEGER, CommandError, invalid_expire_time
+from ..errors import CommandError, invalid_expire_time
 from ..registry import command
 from ..resp.encoder import ONE, ZERO, integer
 from ..session import Session
-from ..values.numbers import INTEGER_MAXIMUM, INTEGER_MINIMUM, parse_integer
+from ..values.numbers import INTEGER_MAXIMUM, INTEGER_MINIMUM
+from .arguments import required_integer
 from .keys import remove
 
 _READ: Final = (one_key(1, "RO", "ACCESS"),)
@@ -63,9 +64,7 @@ def _allows(conditions: int, old_ms: int | None, new_ms: int) -> bool:
 def _set_lifetime(session: Session, args: list[bytes], since_ms: int, in_seconds: bool) -> bytes:
     """What the four commands share: the time in `args` counts from `since_ms`."""
     conditions = _parse_conditions(args[3:]) if len(args) > 3 else 0
-    at_ms = parse_integer(args[2])
-    if at_ms is None:
-        raise NOT_AN_INTEGER
+    at_ms = required_integer(args[2])
     if in_seconds:
         if not _SECONDS_MIN <= at_ms <= _SECONDS_MAX:
             raise invalid_expire_time(args[0])
@@ -153,7 +152,7 @@ def pexpireat(session: Session, args: list[bytes]) -> bytes:
 def _expiry(session: Session, key: bytes) -> int:
     """When a key dies, `NO_LIFETIME` or `NO_KEY`; counted as a hit or a miss, not as a use."""
     db = session.db
-    if db.peek(key) is None:
+    if db.look(key) is None:
         db.misses += 1
         db.effects.record_event(db.index, key, "m", b"keymiss")
         return NO_KEY

@@ -7,7 +7,6 @@ from ..errors import (
     DB_OUT_OF_RANGE,
     NO_SUCH_KEY,
     NOT_AN_INT,
-    NOT_AN_INTEGER,
     SAME_OBJECT,
     SYNTAX,
     CommandError,
@@ -19,6 +18,7 @@ from ..resp.encoder import OK, ONE, ZERO, bulk_array, integer, simple
 from ..session import Session
 from ..values.kinds import copy_value, type_name
 from ..values.numbers import parse_integer
+from .arguments import required_integer
 
 _ON_MANY_KEYS: Final = ("request_policy:multi_shard", "response_policy:agg_sum")
 _ON_ALL_SHARDS: Final = ("request_policy:all_shards", "response_policy:all_succeeded")
@@ -33,7 +33,7 @@ _ALL_DATABASES: Final = -1
 def remove(session: Session, key: bytes) -> bool:
     """Delete a key and announce it; False if there was none. A large value is freed bit by bit."""
     db = session.db
-    value = db.peek(key)
+    value = db.look(key)
     if value is None:
         return False
     db.delete(key)
@@ -82,7 +82,7 @@ def unlink(session: Session, args: list[bytes]) -> bytes:
 
 def _is_there(db: Database, key: bytes) -> bool:
     """Whether a key lives: counted as a hit or a miss, but not as a use of the key."""
-    if db.peek(key) is None:
+    if db.look(key) is None:
         db.misses += 1
         db.effects.record_event(db.index, key, "m", b"keymiss")
         return False
@@ -145,7 +145,7 @@ def type_(session: Session, args: list[bytes]) -> bytes:
     """Returns the name of the type of a key's value, or none."""
     db = session.db
     key = args[1]
-    value = db.peek(key)
+    value = db.look(key)
     if value is None:
         db.misses += 1
         db.effects.record_event(db.index, key, "m", b"keymiss")
@@ -226,9 +226,7 @@ def renamenx(session: Session, args: list[bytes]) -> bytes:
 
 
 def _database_number(session: Session, text: bytes) -> int:
-    index = parse_integer(text)
-    if index is None:
-        raise NOT_AN_INTEGER
+    index = required_integer(text)
     if not _INT_MIN <= index <= _INT_MAX:
         raise NOT_AN_INT
     if not 0 <= index < session.machine.keyspace.database_count:
@@ -438,5 +436,6 @@ def swapdb(session: Session, args: list[bytes]) -> bytes:
 )
 def time_(session: Session, args: list[bytes]) -> bytes:
     """Returns the Unix time: seconds, and microseconds within the second."""
-    seconds, milliseconds = divmod(session.machine.clock.now_ms, 1000)
-    return bulk_array([b"%d" % seconds, b"%d" % (milliseconds * 1000)])
+    # The clock itself: a script may wait for it.
+    seconds, microseconds = divmod(session.machine.unix_time_us(), 1_000_000)
+    return bulk_array([b"%d" % seconds, b"%d" % microseconds])

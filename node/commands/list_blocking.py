@@ -9,23 +9,24 @@ from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
 from ..blocking import parse_timeout_ms
-from ..errors import COUNT_NOT_POSITIVE, NUMKEYS_NOT_POSITIVE, SYNTAX
+from ..errors import SYNTAX
 from ..registry import command
 from ..resp.encoder import array, bulk, bulk_array
 from ..session import Session
 from ..values.listvalue import ListValue
-from ..values.numbers import parse_integer
+from .arguments import parse_pop_of_many
 from .lists import announce_removal, pop_many
 
 _PUSHED: Final = {True: b"lpush", False: b"rpush"}
 _POPPED: Final = {True: b"lpop", False: b"rpop"}
 _SOURCE_AND_TARGET: Final = (one_key(1, "RW", "ACCESS", "DELETE"), one_key(2, "RW", "INSERT"))
+_SIDES: Final = (b"LEFT", b"RIGHT")
 _FROM_TO: Final = "wherefrom:oneof(LEFT|RIGHT) whereto:oneof(LEFT|RIGHT)"
 
 
 def _is_left(text: bytes) -> bool:
     side = text.upper()
-    if side not in (b"LEFT", b"RIGHT"):
+    if side not in _SIDES:
         raise SYNTAX
     return side == b"LEFT"
 
@@ -238,29 +239,6 @@ def brpop(session: Session, args: list[bytes]) -> bytes:
     return _pop_or_wait(session, args[1:-1], False, 0, timeout_ms)
 
 
-def _parse_lmpop(args: list[bytes], number_at: int) -> tuple[list[bytes], bool, int]:
-    """The keys, whether to pop from the left, and how many elements."""
-    number = parse_integer(args[number_at])
-    if number is None or number < 1:
-        raise NUMKEYS_NOT_POSITIVE
-    where_at = number_at + number + 1
-    if where_at >= len(args):
-        raise SYNTAX
-    from_left = _is_left(args[where_at])
-    count = 1
-    options = args[where_at + 1 :]
-    if options:
-        if options[0].upper() != b"COUNT" or len(options) == 1:
-            raise SYNTAX
-        told = parse_integer(options[1])
-        if told is None or told < 1:
-            raise COUNT_NOT_POSITIVE
-        if len(options) > 2:
-            raise SYNTAX
-        count = told
-    return args[number_at + 1 : where_at], from_left, count
-
-
 @command(
     "LMPOP",
     group="list",
@@ -273,7 +251,7 @@ def _parse_lmpop(args: list[bytes], number_at: int) -> tuple[list[bytes], bool, 
 )
 def lmpop(session: Session, args: list[bytes]) -> bytes:
     """Removes elements from the first list there is among several keys, and returns them."""
-    keys, from_left, count = _parse_lmpop(args, 1)
+    keys, from_left, count = parse_pop_of_many(args, 1, _SIDES)
     return _maybe_pop_several(session, keys, from_left, count) or session.encoder.null_array
 
 
@@ -289,6 +267,6 @@ def lmpop(session: Session, args: list[bytes]) -> bytes:
 )
 def blmpop(session: Session, args: list[bytes]) -> bytes:
     """Removes elements from the first list there is, waiting for one if need be."""
-    keys, from_left, count = _parse_lmpop(args, 2)
+    keys, from_left, count = parse_pop_of_many(args, 2, _SIDES)
     timeout_ms = parse_timeout_ms(args[1], session.machine.clock.now_ms)
     return _pop_or_wait(session, keys, from_left, count, timeout_ms)

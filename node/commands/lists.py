@@ -11,7 +11,6 @@ from ..errors import (
     INDEX_OUT_OF_RANGE,
     MUST_BE_POSITIVE,
     NO_SUCH_KEY,
-    NOT_AN_INTEGER,
     SYNTAX,
     CommandError,
     wrong_arity,
@@ -31,6 +30,7 @@ from ..resp.encoder import (
 from ..session import Session
 from ..values.listvalue import ListValue
 from ..values.numbers import INTEGER_MAXIMUM, INTEGER_MINIMUM, parse_integer
+from .arguments import required_integer
 from .collection_batches import lpop_many, lpush_many, rpop_many, rpush_many
 
 _LIMITLESS: Final = 1 << 62
@@ -47,16 +47,9 @@ _NOT_INVERTIBLE: Final = CommandError(
 )
 
 
-def _whole(text: bytes) -> int:
-    number = parse_integer(text)
-    if number is None:
-        raise NOT_AN_INTEGER
-    return number
-
-
 def parse_signed_count(text: bytes) -> int:
     """A number whose sign is a direction, so that it must have a counterpart of the other sign."""
-    number = _whole(text)
+    number = required_integer(text)
     if number == INTEGER_MINIMUM:
         raise _NOT_INVERTIBLE
     return number
@@ -187,7 +180,7 @@ def linsert(session: Session, args: list[bytes]) -> bytes:
         return ZERO
     # Redis makes room before it looks, and leaves it so.
     value.expect([element])
-    index = value.maybe_find(pivot)
+    index = next(value.positions(pivot), None)
     if index is None:
         return integer(-1)
     value.insert(index + (where == b"AFTER"), element)
@@ -304,7 +297,7 @@ def lindex(session: Session, args: list[bytes]) -> bytes:
     value = session.db.typed(args[1], ListValue)
     if value is None:
         return session.encoder.null
-    index = _whole(args[2])
+    index = required_integer(args[2])
     size = len(value)
     if index < 0:
         index += size
@@ -330,7 +323,7 @@ def _bounds(first: int, last: int, size: int) -> tuple[int, int]:
 )
 def lrange(session: Session, args: list[bytes]) -> bytes:
     """Returns the elements between two positions."""
-    first, last = _whole(args[2]), _whole(args[3])
+    first, last = required_integer(args[2]), required_integer(args[3])
     value = session.db.typed(args[1], ListValue)
     if value is None:
         return EMPTY_ARRAY
@@ -414,7 +407,7 @@ def lset(session: Session, args: list[bytes]) -> bytes:
     value = db.typed_for_write(key, ListValue)
     if value is None:
         raise NO_SUCH_KEY
-    index = _whole(position)
+    index = required_integer(position)
     value.expect([element])
     size = len(value)
     if index < 0:
@@ -461,7 +454,7 @@ def lrem(session: Session, args: list[bytes]) -> bytes:
 )
 def ltrim(session: Session, args: list[bytes]) -> bytes:
     """Removes all elements but those between two positions."""
-    first, last = _whole(args[2]), _whole(args[3])
+    first, last = required_integer(args[2]), required_integer(args[3])
     db = session.db
     key = args[1]
     value = db.typed_for_write(key, ListValue)

@@ -3,14 +3,15 @@
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import NOT_AN_INTEGER, SYNTAX
+from ..errors import SYNTAX
 from ..memory import DICT_ENTRY_BYTES, LIFETIME_BYTES, SAMPLES, entry_size
 from ..observe.sections_data import MemoryReport, memory_report
 from ..observe.traffic import EMPTY_NODE_BYTES
 from ..registry import command, container
 from ..resp.encoder import OK, bulk, integer
 from ..session import Session
-from ..values.numbers import format_bytes_for_humans, parse_integer
+from ..values.numbers import format_bytes_for_humans
+from .arguments import required_integer
 from .help import help_reply
 
 _SHARDS: Final = ("nondeterministic_output", "request_policy:all_shards", "response_policy:special")
@@ -40,16 +41,14 @@ def usage(session: Session, args: list[bytes]) -> bytes:
     while position < len(args):
         if args[position].upper() != b"SAMPLES" or position + 1 == len(args):
             raise SYNTAX
-        number = parse_integer(args[position + 1])
-        if number is None:
-            raise NOT_AN_INTEGER
+        number = required_integer(args[position + 1])
         if number < 0:
             raise SYNTAX
         samples = number
         position += 2
     db = session.db
     key = args[2]
-    value = db.peek(key)
+    value = db.look(key)
     if value is None:
         return session.encoder.null
     lifetime = LIFETIME_BYTES if db.expiry(key) is not None else 0

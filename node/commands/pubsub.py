@@ -7,7 +7,7 @@ nodes of the shard; elsewhere both are handed to replicas like a change.
 
 from ...gossip.commands import PublishToNodes
 from ...slots.keyspec import key_range, one_key
-from ..errors import CommandError
+from ..errors import CommandError, unknown_form
 from ..pubsub import Register
 from ..registry import command, container
 from ..resp.encoder import bulk, bulk_array, integer
@@ -183,10 +183,7 @@ container("PUBSUB", group="pubsub", since="2.8.0", summary="Tells who listens.")
 def _names(register: Register, args: list[bytes]) -> bytes:
     """What somebody listens to, maybe only what matches a pattern."""
     if len(args) > 3:
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try PUBSUB HELP."
-            % args[1][:128]
-        )
+        raise unknown_form("PUBSUB", args[1])
     names = register.listeners
     if len(args) == 3:
         matches = compile_glob(args[2])

@@ -3,9 +3,10 @@
 from typing import Final
 
 from ...slots.randomness import Generator
-from ..errors import COUNT_OUT_OF_RANGE, NOT_AN_INTEGER, OUT_OF_RANGE, SYNTAX
-from ..values.numbers import INTEGER_MAXIMUM, parse_integer
+from ..errors import COUNT_OUT_OF_RANGE, OUT_OF_RANGE, SYNTAX
+from ..values.numbers import INTEGER_MAXIMUM
 from ..values.scancursor import Indexed
+from .arguments import required_integer
 
 #: More repeated picks than this at a time are refused: nobody is to wait so long for others.
 REPEATED_PICKS_MAX: Final = 1 << 22
@@ -15,9 +16,7 @@ _LISTED: Final = 256
 
 def parse_pick(args: list[bytes], pairs_word: bytes) -> tuple[int, bool]:
     """Read `count [WITH...]` from `args[2]` on: how many to pick, and whether in pairs."""
-    count = parse_integer(args[2])
-    if count is None:
-        raise NOT_AN_INTEGER
+    count = required_integer(args[2])
     if count < -INTEGER_MAXIMUM:
         raise COUNT_OUT_OF_RANGE
     in_pairs = len(args) == 4

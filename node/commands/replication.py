@@ -19,6 +19,7 @@ from ..replication.waiting import NO_LOCAL_LOG
 from ..resp.encoder import OK, simple
 from ..session import ClientKind, Session
 from ..values.numbers import parse_integer
+from .arguments import required_integer
 
 _PORT_MAX: Final = 65_535
 _WHICH: Final = "host-port:(host port:integer)|no-one:(NO ONE)"
@@ -123,9 +124,7 @@ def psync(session: Session, args: list[bytes]) -> bytes:
             raise CommandError(b"ERR PSYNC FAILOVER replid must match my replid.")
         session.machine.log.warning("Failover request received: becoming a primary")
         replication.become_primary()
-    offset = parse_integer(args[2])
-    if offset is None:
-        raise NOT_AN_INTEGER
+    offset = required_integer(args[2])
     return _begin_sync(session, args[1], offset, is_ancient=False)
 
 
@@ -167,9 +166,7 @@ def replconf(session: Session, args: list[bytes]) -> bytes:
             return b""
         peer = replication.peer_of(session)
         if name == b"listening-port":
-            port = parse_integer(value)
-            if port is None:
-                raise NOT_AN_INTEGER
+            port = required_integer(value)
             peer.port = port
         elif name == b"ip-address":
             if len(value) > 255:
@@ -181,6 +178,7 @@ def replconf(session: Session, args: list[bytes]) -> bytes:
         elif name == b"capa":
             peer.understands_eof = peer.understands_eof or value.lower() == b"eof"
             peer.understands_psync2 = peer.understands_psync2 or value.lower() == b"psync2"
+            peer.understands_marks = peer.understands_marks or value.lower() == b"slot-marks"
         elif name == b"rdb-only":
             peer.only_snapshot = value != b"0"
         elif name == b"rdb-filter-only":
@@ -220,9 +218,7 @@ def wait(session: Session, args: list[bytes]) -> bytes:
             b"4.0 if a replica is configured to be writable (which is not the default) writes to "
             b"replicas are just local and are not propagated."
         )
-    wanted = parse_integer(args[1])
-    if wanted is None:
-        raise NOT_AN_INTEGER
+    wanted = required_integer(args[1])
     return replication.waits.wait(session, wanted, _timeout_ms(args[2]))
 
 
@@ -292,15 +288,11 @@ def failover(session: Session, args: list[bytes]) -> bytes:
     while position < len(args):
         word = args[position].lower()
         if word == b"to" and position + 2 < len(args) and target is None:
-            port = parse_integer(args[position + 2])
-            if port is None:
-                raise NOT_AN_INTEGER
+            port = required_integer(args[position + 2])
             target = (args[position + 1].decode("latin-1"), port)
             position += 3
         elif word == b"timeout" and position + 1 < len(args) and not timeout_ms:
-            given = parse_integer(args[position + 1])
-            if given is None:
-                raise NOT_AN_INTEGER
+            given = required_integer(args[position + 1])
             if given <= 0:
                 raise CommandError(b"ERR FAILOVER timeout must be greater than 0")
             timeout_ms = given

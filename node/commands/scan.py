@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from ...slots.hashing import SLOT_COUNT, key_slot
-from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError
+from ..errors import SYNTAX, CommandError
 from ..keyspace import Database
 from ..registry import command
 from ..resp.encoder import array, bulk, bulk_array
 from ..session import Session
 from ..values.glob import Matcher, compile_glob, matches_everything
 from ..values.kinds import type_name
-from ..values.numbers import UNSIGNED_MAXIMUM, parse_integer
+from ..values.numbers import UNSIGNED_MAXIMUM
 from ..values.scancursor import MemberIndex
+from .arguments import required_integer
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -174,6 +175,14 @@ def crowded_slots_of(machine: "Machine") -> CrowdedSlots:
 # --- SCAN ------------------------------------------------------------------------------------
 
 
+def parse_scan_count(text: bytes) -> int:
+    """About how many keys or members a step looks at."""
+    count = required_integer(text)
+    if count < 1:
+        raise SYNTAX
+    return count
+
+
 def parse_cursor(text: bytes) -> int:
     """A cursor as C reads it: it may have a sign and wrap around, and nothing at all is zero."""
     text = text.partition(b"\0")[0]
@@ -219,7 +228,7 @@ class _Filter:
             wanted = self.type_name
             candidates = [key for key in candidates if type_name(values[key]) == wanted]
         if db.volatile[slot]:
-            candidates = [key for key in candidates if db.peek(key) is not None]
+            candidates = [key for key in candidates if db.look(key) is not None]
         return candidates
 
 
@@ -232,12 +241,7 @@ def _parse_scan(args: list[bytes]) -> tuple[int, _Filter]:
             raise SYNTAX
         value = args[position + 1]
         if option == b"COUNT":
-            number = parse_integer(value)
-            if number is None:
-                raise NOT_AN_INTEGER
-            if number < 1:
-                raise SYNTAX
-            count = number
+            count = parse_scan_count(value)
         elif option == b"MATCH":
             chosen.match(value)
         elif option == b"TYPE":

@@ -18,11 +18,10 @@ from typing import Final, Protocol
 
 from attrs import frozen
 
-from ..errors import NOT_AN_INTEGER, SYNTAX
+from ..errors import SYNTAX
 from ..resp.encoder import array, bulk, bulk_array
 from ..values.glob import Matcher, compile_glob, matches_everything
-from ..values.numbers import parse_integer
-from .scan import parse_cursor
+from .scan import parse_cursor, parse_scan_count
 
 __all__ = [
     "EMPTY_SCAN",
@@ -81,12 +80,7 @@ def parse_scan_options(args: list[bytes], *, knows_novalues: bool = False) -> Sc
             raise SYNTAX
         text = args[position + 1]
         if option == b"COUNT":
-            number = parse_integer(text)
-            if number is None:
-                raise NOT_AN_INTEGER
-            if number < 1:
-                raise SYNTAX
-            count = number
+            count = parse_scan_count(text)
         elif option == b"MATCH":
             matches = None if matches_everything(text) else compile_glob(text)
         else:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from ...slots.keyspec import keynum
-from ..errors import NO_SCRIPT, NOT_AN_INTEGER, CommandError
+from ..errors import NO_SCRIPT, CommandError
 from ..registry import command, container
 from ..resp.encoder import OK, array, bulk, integer
 from ..scripting.rules import check_start
-from ..scripting.scripts import Script
+from ..scripting.scripts import Script, Scripts
 from ..session import Session
-from ..values.numbers import parse_integer
+from .arguments import required_integer
 from .help import help_reply
 
 _FLAGS = "noscript skip_monitor stale no_mandatory_keys"
@@ -20,23 +20,23 @@ _ALL_SHARDS = ("request_policy:all_shards", "response_policy:one_succeeded")
 _ALL_NODES = ("request_policy:all_nodes", "response_policy:all_succeeded")
 
 
+#: How many keys there are, in the usual spellings.
+_COUNTS = {b"%d" % count: count for count in range(100)}
+
+
 def _run(
     session: Session,
-    find: Callable[[Session, bytes], Script],
     args: list[bytes],
-    *,
+    find: Callable[[Scripts, bytes], Script],
     read_only: bool,
 ) -> bytes:
-    keys_count = parse_integer(args[2])
-    if keys_count is None:
-        raise NOT_AN_INTEGER
-    if keys_count > len(args) - 3:
-        raise CommandError(b"ERR Number of keys can't be greater than number of args")
-    if keys_count < 0:
-        raise CommandError(b"ERR Number of keys can't be negative")
-    script = find(session, args[1])
+    keys_count = _COUNTS.get(args[2])
+    if keys_count is None or keys_count > len(args) - 3:
+        keys_count = _count_keys(args)
+    scripts = session.machine.scripts
+    script = find(scripts, args[1])
     check_start(session, script.declaration, read_only=read_only)
-    return session.machine.scripts.interpreter.run(
+    return scripts.interpreter.run(
         session,
         script.chunk,
         script.sha,
@@ -46,12 +46,17 @@ def _run(
     )
 
 
-def _loaded(session: Session, text: bytes) -> Script:
-    return session.machine.scripts.load(text)
+def _count_keys(args: list[bytes]) -> int:
+    keys_count = required_integer(args[2])
+    if keys_count > len(args) - 3:
+        raise CommandError(b"ERR Number of keys can't be greater than number of args")
+    if keys_count < 0:
+        raise CommandError(b"ERR Number of keys can't be negative")
+    return keys_count
 
 
-def _known(session: Session, sha: bytes) -> Script:
-    script = session.machine.scripts.maybe_find(sha)
+def _known(scripts: Scripts, sha: bytes) -> Script:
+    script = scripts.maybe_find(sha)
     if script is None:
         raise NO_SCRIPT
     return script
@@ -73,7 +78,7 @@ _RO = keynum(2, "RO", "ACCESS")
 )
 def eval_(session: Session, args: list[bytes]) -> bytes:
     """Runs a script."""
-    return _run(session, _loaded, args, read_only=False)
+    return _run(session, args, Scripts.load, False)
 
 
 @command(
@@ -88,7 +93,7 @@ def eval_(session: Session, args: list[bytes]) -> bytes:
 )
 def eval_ro(session: Session, args: list[bytes]) -> bytes:
     """Runs a script that may not write."""
-    return _run(session, _loaded, args, read_only=True)
+    return _run(session, args, Scripts.load, True)
 
 
 @command(
@@ -105,7 +110,7 @@ def evalsha(session: Session, args: list[bytes]) -> bytes:
     """Runs a script that the server knows."""
     if len(args[1]) != _SHA_LENGTH:
         raise NO_SCRIPT
-    return _run(session, _known, args, read_only=False)
+    return _run(session, args, _known, False)
 
 
 @command(
@@ -122,7 +127,7 @@ def evalsha_ro(session: Session, args: list[bytes]) -> bytes:
     """Runs a script that the server knows and that may not write."""
     if len(args[1]) != _SHA_LENGTH:
         raise NO_SCRIPT
-    return _run(session, _known, args, read_only=True)
+    return _run(session, args, _known, True)
 
 
 container("SCRIPT", group="scripting", since="2.6.0", summary="Looks after the known scripts.")

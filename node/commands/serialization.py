@@ -3,7 +3,7 @@
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import BUSY_KEY, NOT_AN_INTEGER, SYNTAX, CommandError
+from ..errors import BUSY_KEY, SYNTAX, CommandError
 from ..keyspace import Database
 from ..lazyfree import free_later
 from ..persistence.rdb import (
@@ -16,7 +16,8 @@ from ..registry import command
 from ..resp.encoder import OK, bulk
 from ..session import Session
 from ..values.hashvalue import HashValue
-from ..values.numbers import INTEGER_MAXIMUM, parse_integer
+from ..values.numbers import INTEGER_MAXIMUM
+from .arguments import required_integer
 
 #: Raised anew each time: an error that is kept would keep the payload, through its traceback.
 _BAD_SEAL: Final = b"ERR DUMP payload version or checksum are wrong"
@@ -74,23 +75,16 @@ class _Options:
                 self.has_absolute_lifetime = True
             elif word == b"IDLETIME" and following is not None and self.frequency is None:
                 place += 1
-                self.idle_s = _number(following)
+                self.idle_s = required_integer(following)
                 if self.idle_s < 0:
                     raise _BAD_IDLE_TIME
             elif word == b"FREQ" and following is not None and self.idle_s is None:
                 place += 1
-                self.frequency = _number(following)
+                self.frequency = required_integer(following)
                 if not 0 <= self.frequency <= _HIGHEST_FREQUENCY:
                     raise _BAD_FREQUENCY
             else:
                 raise SYNTAX
-
-
-def _number(text: bytes) -> int:
-    number = parse_integer(text)
-    if number is None:
-        raise NOT_AN_INTEGER
-    return number
 
 
 @command(
@@ -113,7 +107,7 @@ def restore(session: Session, args: list[bytes]) -> bytes:
     old = db.for_write(key)
     if old is not None and not options.replaces:
         raise BUSY_KEY
-    lifetime_ms = _number(args[2])
+    lifetime_ms = required_integer(args[2])
     if lifetime_ms < 0:
         raise _BAD_LIFETIME
     value = _decoded(session, args[3])

@@ -12,7 +12,17 @@ from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..keyspace import Database
 from ..lazyfree import free_later
 from ..registry import command
-from ..resp.encoder import EMPTY_ARRAY, ONE, ZERO, array, bulk, bulk_array, integer
+from ..resp.encoder import (
+    BULK_PREFIXES,
+    CRLF,
+    EMPTY_ARRAY,
+    ONE,
+    ZERO,
+    array,
+    bulk,
+    bulk_array,
+    integer,
+)
 from ..session import Session
 from ..values.numbers import parse_integer
 from ..values.setvalue import SetValue
@@ -151,6 +161,30 @@ def smove(session: Session, args: list[bytes]) -> bytes:
     return ONE
 
 
+def _spop_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    """A pipeline of SPOPs of one member each in one go."""
+    keys = same_keys(requests, 2)
+    homes = None if keys is None else session.db.maybe_homes(keys)
+    if homes is None:
+        return None
+    rng = session.machine.rng
+    parts: list[bytes] = []
+    taken = 0
+    for home, args in zip(homes, requests, strict=True):
+        value = home.get(args[1])
+        if type(value) is SetValue and len(value) > 1:
+            member = value.take_random(rng)
+            taken += 1
+            length = len(member)
+            prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
+            parts += (prefix, member, CRLF)
+        else:
+            # The last member takes the key along.
+            parts.append(run_singly(session, b"SPOP", args))
+    session.db.effects.dirty += taken
+    return b"".join(parts)
+
+
 @command(
     "SPOP",
     group="set",
@@ -161,6 +195,7 @@ def smove(session: Session, args: list[bytes]) -> bytes:
     args="key [count]",
     complexity="O(1) per member",
     tips=("nondeterministic_output",),
+    batch=_spop_many,
 )
 def spop(session: Session, args: list[bytes]) -> bytes:
     """Removes random members from a set and returns them."""

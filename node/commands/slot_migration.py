@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ...slots.hashing import SLOT_COUNT
 from ..cluster import Cluster
 from ..errors import SYNTAX, CommandError
+from ..migration.marks import parse_marks
 from ..registry import command
 from ..resp.encoder import OK, array, bulk, integer
-from ..session import Session
+from ..session import ClientKind, Session
 from ..values.numbers import parse_integer
-from .cluster_brain import CHANGE, cluster_of
+from .arguments import required_slot
+from .cluster_brain import CHANGE, carry_out, cluster_of
 
 _ID_LENGTH: Final = 40
-_INVALID_SLOT: Final = CommandError(b"ERR Invalid or out of range slot")
 _NO_RANGES: Final = CommandError(b"ERR No slot ranges specified")
 _NO_END: Final = CommandError(b"ERR No end slot for final slot range")
 
@@ -24,10 +24,10 @@ def _ranges_from(args: list[bytes], place: int) -> tuple[Ranges, int]:
     """The ranges that begin here, and the place behind them: the first word that is no number."""
     ranges: Ranges = []
     while place < len(args) and parse_integer(args[place]) is not None:
-        first = _slot(args[place])
+        first = required_slot(args[place])
         if place + 1 >= len(args):
             raise _NO_END
-        last = _slot(args[place + 1])
+        last = required_slot(args[place + 1])
         if first > last:
             raise CommandError(
                 b"ERR Start slot number %d is greater than end slot number %d." % (first, last)
@@ -43,13 +43,6 @@ def _ranges_from(args: list[bytes], place: int) -> tuple[Ranges, int]:
     if not ranges:
         raise _NO_RANGES
     return ranges, place
-
-
-def _slot(text: bytes) -> int:
-    slot = parse_integer(text)
-    if slot is None or not 0 <= slot < SLOT_COUNT:
-        raise _INVALID_SLOT
-    return slot
 
 
 def _slots_of(ranges: Ranges) -> list[int]:
@@ -236,10 +229,19 @@ def _status(session: Session, args: list[bytes]) -> bytes:
     return bulk(outcome.encode())
 
 
+def _marks(session: Session, args: list[bytes]) -> bytes:
+    """A primary tells its replicas which slots it has on the move."""
+    request = parse_marks(args[3:])
+    if session.kind is not ClientKind.MASTER or request is None:
+        raise SYNTAX
+    return carry_out(session, request)
+
+
 _STEPS: Final[dict[bytes, Callable[[Session, list[bytes]], bytes]]] = {
     b"ESTABLISH": _establish,
     b"KEYS": _keys,
     b"PREPARE": _prepare,
     b"FINISH": _finish,
     b"STATUS": _status,
+    b"MARKS": _marks,
 }

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ..errors import CommandError, as_c_string
+from ..errors import CommandError, unknown_form
 from ..registry import command, container
 from ..resp.encoder import OK, array, bulk, bulk_array, integer
 from ..session import Session
@@ -29,10 +29,7 @@ container("SLOWLOG", group="server", since="2.2.12", summary="Holds the latest s
 def get(session: Session, args: list[bytes]) -> bytes:
     """Returns the latest entries: number, time, microseconds, request, client and its name."""
     if len(args) > 3:
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try SLOWLOG HELP."
-            % as_c_string(args[1])[:128],
-        )
+        raise unknown_form("SLOWLOG", args[1])
     count = _COUNT_DEFAULT
     if len(args) == 3:
         number = parse_integer(args[2])

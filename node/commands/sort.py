@@ -13,16 +13,17 @@ from attrs import define, field
 
 from ...slots.hashing import key_slot
 from ...slots.keyspec import found_by, one_key, unknown_keys
-from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError, as_c_string
+from ..errors import SYNTAX, WRONG_TYPE, CommandError, as_c_string
 from ..keyspace import Database
 from ..registry import command
 from ..resp.encoder import array, bulk, bulk_array, integer
 from ..session import Session
 from ..values.hashvalue import HashValue
 from ..values.listvalue import ListValue
-from ..values.numbers import parse_float_loosely, parse_integer
+from ..values.numbers import parse_float_loosely
 from ..values.setvalue import SetValue
 from ..values.zsetvalue import ZSetValue
+from .arguments import required_integer
 from .scan import maybe_only_slot
 
 _NOT_A_WEIGHT: Final = CommandError(b"ERR One or more scores can't be converted into double")
@@ -137,8 +138,8 @@ def _parse(session: Session, args: list[bytes], may_store: bool) -> _Request:
         elif word == b"ALPHA":
             request.is_alphabetic = True
         elif word == b"LIMIT" and more >= 2:
-            request.offset = _integer(args[position + 1])
-            request.count = _integer(args[position + 2])
+            request.offset = required_integer(args[position + 1])
+            request.count = required_integer(args[position + 2])
             position += 2
         elif word == b"STORE" and more and may_store:
             position += 1
@@ -177,13 +178,6 @@ def _may_read_any_key(session: Session, args: list[bytes], may_store: bool) -> b
         return True
     command = session.machine.gate.commands[b"SORT" if may_store else b"SORT_RO"]
     return account.may_read_any_key(command, args)
-
-
-def _integer(text: bytes) -> int:
-    number = parse_integer(text)
-    if number is None:
-        raise NOT_AN_INTEGER
-    return number
 
 
 def _sort(session: Session, args: list[bytes], *, may_store: bool) -> bytes:

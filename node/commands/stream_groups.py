@@ -3,14 +3,14 @@
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..errors import NOT_AN_INTEGER, CommandError
+from ..errors import CommandError, unknown_form
 from ..keyspace import Database
 from ..registry import command, container
 from ..resp.encoder import OK, ONE, ZERO, array, integer
 from ..session import Session
-from ..values.numbers import parse_integer
 from ..values.streamgroups import ConsumerGroup
 from ..values.streamvalue import ZERO_ID, StreamValue
+from .arguments import required_integer
 from .help import help_reply
 from .stream_ids import (
     announce,
@@ -18,7 +18,6 @@ from .stream_ids import (
     no_such_group,
     parse_id,
     parse_strict_id,
-    unknown_form,
 )
 from .stream_trimming import is_referenced
 from .streams import Removals, parse_rule_and_ids
@@ -46,9 +45,7 @@ container(
 
 def _parse_entries_read(text: bytes) -> int | None:
     """The number behind ENTRIESREAD; -1 says that it is unknown."""
-    number = parse_integer(text)
-    if number is None:
-        raise NOT_AN_INTEGER
+    number = required_integer(text)
     if number < -1:
         raise _ENTRIES_READ_NEGATIVE
     return None if number == -1 else number
@@ -91,7 +88,7 @@ def xgroup_create(session: Session, args: list[bytes]) -> bytes:
             position += 1
             entries_read = _parse_entries_read(args[position])
         else:
-            raise unknown_form(b"XGROUP", args[1])
+            raise unknown_form("XGROUP", args[1])
         position += 1
     db = session.db
     key = args[2]
@@ -99,7 +96,7 @@ def xgroup_create(session: Session, args: list[bytes]) -> bytes:
     if stream is None and not may_create:
         raise _KEY_MISSING
     if len(args) > _CREATE_WORDS_MAX:
-        raise unknown_form(b"XGROUP", args[1])
+        raise unknown_form("XGROUP", args[1])
     last_id = ZERO_ID if stream is None else stream.last_id
     if args[4] != b"$":
         last_id = parse_strict_id(args[4])
@@ -129,13 +126,13 @@ def xgroup_setid(session: Session, args: list[bytes]) -> bytes:
     entries_read: int | None = None
     for position in range(5, len(args), 2):
         if args[position].upper() != b"ENTRIESREAD" or position + 1 == len(args):
-            raise unknown_form(b"XGROUP", args[1])
+            raise unknown_form("XGROUP", args[1])
         entries_read = _parse_entries_read(args[position + 1])
     db = session.db
     key = args[2]
     stream, group = _required_group(db, key, args[3])
     if len(args) > 7:
-        raise unknown_form(b"XGROUP", args[1])
+        raise unknown_form("XGROUP", args[1])
     group.last_id = stream.last_id if args[4] == b"$" else parse_id(args[4])
     group.entries_read = entries_read
     announce(db, key, b"xgroup-setid")

@@ -101,14 +101,6 @@ def parse_end(text: bytes) -> StreamId:
     return end
 
 
-def unknown_form(container: bytes, subcommand: bytes) -> CommandError:
-    """A sub-command with options that it does not have."""
-    return CommandError(
-        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try %b HELP."
-        % (as_c_string(subcommand)[:128], container)
-    )
-
-
 # --- writing ---------------------------------------------------------------------------------
 
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from ...slots.keyspec import one_key
-from ..errors import NO_SUCH_KEY, NOT_AN_INTEGER, SYNTAX
+from ..errors import NO_SUCH_KEY, SYNTAX, unknown_form
 from ..registry import command, container
 from ..resp.encoder import EMPTY_ARRAY, Resp2, array, bulk, integer
 from ..session import Session
-from ..values.numbers import parse_integer
 from ..values.streamentries import Entry
 from ..values.streamgroups import NEVER_ACTIVE, Consumer, ConsumerGroup
 from ..values.streamvalue import LARGEST_ID, ZERO_ID, StreamValue
+from .arguments import required_integer
 from .help import help_reply
 from .stream_ids import (
     entries_reply,
@@ -21,7 +21,6 @@ from .stream_ids import (
     parse_end,
     parse_start,
     require_group,
-    unknown_form,
 )
 
 #: XINFO STREAM FULL shows so many entries unless it is told otherwise.
@@ -101,12 +100,10 @@ def _full_count(args: list[bytes]) -> int:
     """How much FULL is to show of each list; 0: all."""
     words = [word.upper() for word in args[3:5]]
     if len(args) not in (4, 6) or words not in ([b"FULL"], [b"FULL", b"COUNT"]):
-        raise unknown_form(b"XINFO", args[1])
+        raise unknown_form("XINFO", args[1])
     if len(args) == 4:
         return _FULL_COUNT
-    count = parse_integer(args[5])
-    if count is None:
-        raise NOT_AN_INTEGER
+    count = required_integer(args[5])
     return count if count >= 0 else _FULL_COUNT
 
 
@@ -253,11 +250,11 @@ def xpending(session: Session, args: list[bytes]) -> bytes:
     position = 3
     idle_min_ms = 0
     if args[3].upper() == b"IDLE":
-        idle_min_ms = _integer(args[4])
+        idle_min_ms = required_integer(args[4])
         if len(args) < 8:
             raise SYNTAX
         position = 5
-    count = _integer(args[position + 2])
+    count = required_integer(args[position + 2])
     start = parse_start(args[position])
     end = parse_end(args[position + 1])
     _, group = require_group(session.db, args[1], args[2])
@@ -280,13 +277,6 @@ def xpending(session: Session, args: list[bytes]) -> bytes:
         if len(replies) == count:
             break
     return array(replies)
-
-
-def _integer(text: bytes) -> int:
-    number = parse_integer(text)
-    if number is None:
-        raise NOT_AN_INTEGER
-    return number
 
 
 def _pending_summary(encoder: Resp2, group: ConsumerGroup) -> bytes:

@@ -14,7 +14,6 @@ from attrs import define, field
 
 from ...slots.keyspec import FindRange, keyword_keys
 from ..errors import (
-    NOT_AN_INTEGER,
     SYNTAX,
     TIMEOUT_NEGATIVE,
     TIMEOUT_NOT_AN_INTEGER,
@@ -29,6 +28,7 @@ from ..values.numbers import INTEGER_MAXIMUM, parse_integer
 from ..values.streamentries import StreamId
 from ..values.streamgroups import Consumer, ConsumerGroup
 from ..values.streamvalue import LARGEST_ID, ZERO_ID, StreamValue, maybe_id_after, maybe_id_before
+from .arguments import required_integer
 from .stream_ids import (
     announce,
     claim_command,
@@ -129,9 +129,7 @@ def _parse(session: Session, args: list[bytes], is_group: bool) -> _Request:
             request.timeout_ms = _parse_timeout(args[position], session.machine.clock.now_ms)
         elif word == b"COUNT" and more:
             position += 1
-            number = parse_integer(args[position])
-            if number is None:
-                raise NOT_AN_INTEGER
+            number = required_integer(args[position])
             request.count = max(number, 0)
         elif word == b"STREAMS" and more:
             _split_streams(request, args[position + 1 :])

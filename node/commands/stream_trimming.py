@@ -18,6 +18,7 @@ from ..session import Session
 from ..values.numbers import parse_integer
 from ..values.streamentries import StreamId
 from ..values.streamvalue import LARGEST_ID, ZERO_ID, StreamValue, maybe_id_before
+from .arguments import required_integer
 from .stream_ids import id_text, parse_new_id, parse_strict_id
 
 if TYPE_CHECKING:
@@ -130,9 +131,7 @@ def _parse_threshold(
     if strategy == b"MINID":
         options.lowest = parse_strict_id(args[position])
         return position
-    longest = parse_integer(args[position])
-    if longest is None:
-        raise NOT_AN_INTEGER
+    longest = required_integer(args[position])
     if longest < 0:
         raise _MAXLEN_NEGATIVE
     options.longest = longest

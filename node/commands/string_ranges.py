@@ -20,6 +20,7 @@ from ..resp.encoder import EMPTY_BULK, ZERO, array_header, bulk, integer
 from ..session import ClientKind, Session
 from ..values.lcs import CommonSubsequence, common_length, common_subsequence, fits_memory
 from ..values.numbers import parse_integer
+from .arguments import required_integer
 
 _LCS_NOT_STRINGS: Final = CommandError(b"ERR The specified keys must contain string values")
 _LCS_LENGTH_AND_MATCHES: Final = CommandError(
@@ -96,9 +97,7 @@ def strlen(session: Session, args: list[bytes]) -> bytes:
 def setrange(session: Session, args: list[bytes]) -> bytes:
     """Overwrites part of a string; zeros fill the room before an offset behind its end."""
     _, key, offset_text, text = args
-    offset = parse_integer(offset_text)
-    if offset is None:
-        raise NOT_AN_INTEGER
+    offset = required_integer(offset_text)
     if offset < 0:
         raise OFFSET_OUT_OF_RANGE
     db = session.db
@@ -190,9 +189,7 @@ def lcs(session: Session, args: list[bytes]) -> bytes:
         elif word == b"WITHMATCHLEN":
             wants_match_lengths = True
         elif word == b"MINMATCHLEN" and position < count:
-            number = parse_integer(args[position])
-            if number is None:
-                raise NOT_AN_INTEGER
+            number = required_integer(args[position])
             shortest = number
             position += 1
         else:

@@ -15,7 +15,8 @@ from ..batches import refusal, same_keys
 from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError, wrong_arity
 from ..keyspace import Value
 from ..registry import command
-from ..resp.encoder import BULK_PREFIXES, CRLF, OK, ONE, ZERO, bulk, pack_bulks
+from ..resp.bulks import bulk_row, flat_row
+from ..resp.encoder import BULK_PREFIXES, CRLF, OK, ONE, ZERO, bulk
 from ..session import Session
 from ..values.numbers import INTEGER_MAXIMUM, parse_integer
 
@@ -57,8 +58,7 @@ def _string_replies(session: Session, name: bytes, keys: Sequence[bytes]) -> byt
     """The strings under keys, one after the other; `name` is booked for what is no string."""
     values: list[Value] = session.db.get_many(keys)
     if set(map(type, values)) == _ONLY_BYTES:
-        # As an array, which is encoded in C, but for its head.
-        return pack_bulks(tuple(values))[len(b"*%d\r\n" % len(values)) :]
+        return flat_row(values)
     null = session.encoder.null
     parts: list[bytes | bytearray] = []
     for value in values:
@@ -392,7 +392,7 @@ def mget(session: Session, args: list[bytes]) -> bytes:
     """Returns the strings under several keys, null where there is none."""
     values: list[Value] = session.db.get_many(args[1:])
     if set(map(type, values)) == _ONLY_BYTES:
-        return pack_bulks(tuple(values))
+        return bulk_row(values)
     null = session.encoder.null
     parts: list[bytes | bytearray] = [b"*%d\r\n" % len(values)]
     for value in values:

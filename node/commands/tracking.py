@@ -2,12 +2,12 @@
 
 from attrs import define, field
 
-from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError
+from ..errors import SYNTAX, CommandError
 from ..registry import command
 from ..resp.encoder import OK, bulk, bulk_array, integer
 from ..session import Session
 from ..tracking import BROKEN, FEATURE, Tracker
-from ..values.numbers import parse_integer
+from .arguments import required_integer
 
 _ANY_TIME = "noscript loading stale"
 
@@ -39,9 +39,7 @@ def _options(session: Session, words: list[bytes]) -> _Options:
             position += 1
             if options.redirect_id:
                 raise CommandError(b"ERR A client can only redirect to a single other client")
-            number = parse_integer(words[position])
-            if number is None:
-                raise NOT_AN_INTEGER
+            number = required_integer(words[position])
             if number not in session.machine.sessions:
                 raise CommandError(b"ERR The client ID you want redirect to does not exist")
             options.redirect_id = number

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import define
 
 from ...slots.keyspec import KeySpec, keynum, one_key
-from ..errors import LIMIT_NEGATIVE, NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError
+from ..errors import LIMIT_NEGATIVE, SYNTAX, WRONG_TYPE, CommandError
 from ..registry import command
 from ..resp.bulks import bulk_row
 from ..resp.encoder import EMPTY_ARRAY, integer
@@ -19,6 +19,7 @@ from ..session import Session
 from ..values.numbers import parse_float, parse_integer
 from ..values.setvalue import SetValue
 from ..values.zsetvalue import ZSetValue
+from .arguments import required_integer
 from .zsets import Pair, pairs_reply, store_scores
 
 _READ: Final = (keynum(1, "RO", "ACCESS"),)
@@ -78,9 +79,7 @@ class _Request:
 
 def _read_sources(session: Session, args: list[bytes], position: int, name: bytes) -> list[_Source]:
     """Read `numkeys key...` at a position."""
-    count = parse_integer(args[position])
-    if count is None:
-        raise NOT_AN_INTEGER
+    count = required_integer(args[position])
     if count < 1:
         raise CommandError(b"ERR at least 1 input key is needed for '%b' command" % name)
     if count > len(args) - position - 1:

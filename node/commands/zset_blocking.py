@@ -7,16 +7,19 @@ is always the plain form of what happened: ZPOPMIN or ZPOPMAX.
 from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
+from ..batches import run_singly, same_keys
 from ..blocking import parse_timeout_ms
-from ..errors import COUNT_NOT_POSITIVE, MUST_BE_POSITIVE, NUMKEYS_NOT_POSITIVE, SYNTAX
+from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..registry import command
 from ..resp.encoder import EMPTY_ARRAY, bulk
 from ..session import Session
 from ..values.numbers import parse_integer
 from ..values.zsetvalue import ZSetValue
+from .arguments import parse_pop_of_many
 from .zsets import Pair, announce_removal, nested_pairs, pairs_reply, score_reply
 
 _TAKE: Final = (one_key(1, "RW", "ACCESS", "DELETE"),)
+_ENDS: Final = (b"MIN", b"MAX")
 _WHERE: Final = "where:oneof(MIN|MAX)"
 #: By whether the lowest or the highest are taken.
 _COMMANDS: Final = {True: b"ZPOPMIN", False: b"ZPOPMAX"}
@@ -57,6 +60,35 @@ def _pop(session: Session, args: list[bytes], is_lowest: bool) -> bytes:
     return pairs_reply(session, pairs)
 
 
+def _pop_many(session: Session, requests: list[list[bytes]], is_lowest: bool) -> bytes | None:
+    """A pipeline of pops of one member each in one go."""
+    keys = same_keys(requests, 2)
+    homes = None if keys is None else session.db.maybe_homes(keys)
+    if homes is None:
+        return None
+    replies: list[bytes] = []
+    taken = 0
+    for home, args in zip(homes, requests, strict=True):
+        value = home.get(args[1])
+        if type(value) is ZSetValue and len(value) > 1:
+            pair = value.pop_end(is_last=not is_lowest)
+            taken += 1
+            replies += (b"*2\r\n", bulk(pair[0]), score_reply(session, pair[1]))
+        else:
+            # The last member takes the key along.
+            replies.append(run_singly(session, _COMMANDS[is_lowest], args))
+    session.db.effects.dirty += taken
+    return b"".join(replies)
+
+
+def _zpopmin_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    return _pop_many(session, requests, is_lowest=True)
+
+
+def _zpopmax_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+    return _pop_many(session, requests, is_lowest=False)
+
+
 @command(
     "ZPOPMIN",
     group="sorted-set",
@@ -66,6 +98,7 @@ def _pop(session: Session, args: list[bytes], is_lowest: bool) -> bytes:
     keys=_TAKE,
     args="key [count]",
     complexity="O(log(N)*M), M members taken",
+    batch=_zpopmin_many,
 )
 def zpopmin(session: Session, args: list[bytes]) -> bytes:
     """Takes the members with the lowest scores out of a sorted set and returns them."""
@@ -81,6 +114,7 @@ def zpopmin(session: Session, args: list[bytes]) -> bytes:
     keys=_TAKE,
     args="key [count]",
     complexity="O(log(N)*M), M members taken",
+    batch=_zpopmax_many,
 )
 def zpopmax(session: Session, args: list[bytes]) -> bytes:
     """Takes the members with the highest scores out of a sorted set and returns them."""
@@ -138,31 +172,6 @@ class _Pop:
         return blocked.wait(session, keys, timeout_ms, self.attempt, session.encoder.null_array)
 
 
-def _parse_many(session: Session, args: list[bytes], position: int) -> tuple[_Pop, list[bytes]]:
-    """Read `numkeys key... MIN|MAX [COUNT count]` at a position."""
-    key_count = parse_integer(args[position])
-    if key_count is None or key_count < 1:
-        raise NUMKEYS_NOT_POSITIVE
-    where_at = position + 1 + key_count
-    if where_at >= len(args):
-        raise SYNTAX
-    where = args[where_at].upper()
-    if where not in (b"MIN", b"MAX"):
-        raise SYNTAX
-    count = 1
-    rest = args[where_at + 1 :]
-    if rest:
-        if rest[0].upper() != b"COUNT" or len(rest) == 1:
-            raise SYNTAX
-        number = parse_integer(rest[1])
-        if number is None or number < 1:
-            raise COUNT_NOT_POSITIVE
-        if len(rest) > 2:
-            raise SYNTAX
-        count = number
-    return _Pop(session, where == b"MIN", count), args[position + 1 : where_at]
-
-
 @command(
     "ZMPOP",
     group="sorted-set",
@@ -175,8 +184,8 @@ def _parse_many(session: Session, args: list[bytes], position: int) -> tuple[_Po
 )
 def zmpop(session: Session, args: list[bytes]) -> bytes:
     """Takes members out of the first of some sorted sets that is not empty."""
-    pop, keys = _parse_many(session, args, 1)
-    return pop.first_of(keys) or session.encoder.null_array
+    keys, is_lowest, count = parse_pop_of_many(args, 1, _ENDS)
+    return _Pop(session, is_lowest, count).first_of(keys) or session.encoder.null_array
 
 
 @command(
@@ -191,8 +200,8 @@ def zmpop(session: Session, args: list[bytes]) -> bytes:
 )
 def bzmpop(session: Session, args: list[bytes]) -> bytes:
     """Takes members out of the first of some sorted sets, waiting for some if need be."""
-    pop, keys = _parse_many(session, args, 2)
-    return pop.now_or_later(keys, args[1])
+    keys, is_lowest, count = parse_pop_of_many(args, 2, _ENDS)
+    return _Pop(session, is_lowest, count).now_or_later(keys, args[1])
 
 
 @command(

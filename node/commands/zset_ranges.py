@@ -9,14 +9,16 @@ from typing import Final
 from attrs import define
 
 from ...slots.keyspec import one_key
-from ..errors import NOT_AN_INTEGER, SYNTAX, CommandError
+from ..errors import SYNTAX, CommandError
 from ..registry import command
 from ..resp.bulks import bulk_row
 from ..resp.encoder import EMPTY_ARRAY, ZERO, integer
 from ..session import Session
-from ..values.numbers import parse_float_loosely, parse_integer
+from ..values.numbers import parse_float_loosely
 from ..values.zsetvalue import LexBound, ScoreBound, ZSetValue
-from .zsets import announce_removal, pairs_reply, put_score, store_scores, store_value
+from .arguments import required_integer
+from .zset_batches import put_score
+from .zsets import announce_removal, pairs_reply, store_scores, store_value
 
 _READ: Final = (one_key(1, "RO", "ACCESS"),)
 _DELETE: Final = (one_key(1, "RW", "DELETE"),)
@@ -59,13 +61,6 @@ def _lex_bound(text: bytes) -> LexBound:
     raise _NOT_A_BOUND
 
 
-def _integer(text: bytes) -> int:
-    number = parse_integer(text)
-    if number is None:
-        raise NOT_AN_INTEGER
-    return number
-
-
 def _rank_range(first: int, last: int, size: int) -> tuple[int, int]:
     """Ranks [start, stop) of what Python calls a slice, its last element included."""
     if first < 0:
@@ -93,7 +88,7 @@ class _Range:
     def read_bounds(self, first: bytes, last: bytes) -> None:
         """Read both ends, the lower one first unless the range is reversed."""
         if self.kind == _RANK:
-            self.first, self.last = _integer(first), _integer(last)
+            self.first, self.last = required_integer(first), required_integer(last)
             return
         low, high = (last, first) if self.is_reversed else (first, last)
         parse = _score_bound if self.kind == _SCORE else _lex_bound
@@ -140,8 +135,8 @@ def _parse_range(
         if word == b"WITHSCORES" and not stores:
             wanted.with_scores = True
         elif word == b"LIMIT" and position + 2 < end:
-            wanted.offset = _integer(args[position + 1])
-            wanted.limit = _integer(args[position + 2])
+            wanted.offset = required_integer(args[position + 1])
+            wanted.limit = required_integer(args[position + 2])
             position += 2
         elif word == b"REV" and is_reversed is None:
             wanted.is_reversed = is_reversed = True
@@ -192,7 +187,7 @@ def zrange(session: Session, args: list[bytes]) -> bytes:
     with_scores = len(args) == 5 and args[4].upper() == b"WITHSCORES"
     if len(args) != 4 and not with_scores:
         return _reply(session, args[1], _parse_range(args, 2))
-    first, last = _integer(args[2]), _integer(args[3])
+    first, last = required_integer(args[2]), required_integer(args[3])
     value = session.db.typed(args[1], ZSetValue)
     if value is None:
         return EMPTY_ARRAY

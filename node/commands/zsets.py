@@ -7,7 +7,6 @@ and how a finished result is stored, is here for the other families of sorted se
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import run_singly, same_keys
 from ..errors import NOT_A_FLOAT, SYNTAX, CommandError, wrong_arity
 from ..lazyfree import free_later
 from ..registry import command
@@ -34,6 +33,7 @@ from .scan_collections import (
     scan_reply,
     scan_step,
 )
+from .zset_batches import put_score, zadd_many, zrank_many
 
 Pair = tuple[bytes, float]
 
@@ -140,48 +140,6 @@ def store_value(session: Session, destination: bytes, value: ZSetValue, event: b
 # --- adding --------------------------------------------------------------------------------------
 
 
-def put_score(value: ZSetValue, member: bytes, score: float) -> None:
-    """Add a member, or give it another score."""
-    if not score and _keeps_plain_zero(value, member):
-        score = 0.0
-    value.put(member, score)
-
-
-def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
-    """Where Redis keeps whole scores as integers, there is no negative zero."""
-    if not value.is_compact:
-        return False
-    limits = value.limits
-    return member in value or (
-        len(value) < limits.zset_max_listpack_entries
-        and len(member) <= limits.zset_max_listpack_value
-    )
-
-
-def _zadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
-    """A pipeline of ZADDs of one member each, without options, in one go."""
-    keys = same_keys(requests, 4)
-    homes = None if keys is None else session.db.maybe_homes(keys)
-    if homes is None:
-        return None
-    replies: list[bytes] = []
-    changed = 0
-    for home, args in zip(homes, requests, strict=True):
-        value = home.get(args[1])
-        score = parse_float(args[2])
-        if type(value) is not ZSetValue or score is None:
-            replies.append(run_singly(session, b"ZADD", args))
-            continue
-        member = args[3]
-        old = value.get(member)
-        if old != score:
-            put_score(value, member, score)
-            changed += 1
-        replies.append(ONE if old is None else ZERO)
-    session.db.effects.dirty += changed
-    return b"".join(replies)
-
-
 @command(
     "ZADD",
     group="sorted-set",
@@ -191,7 +149,7 @@ def _zadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     keys=(one_key(1, "RW", "UPDATE"),),
     args=("key [condition:oneof(NX|XX)] [comparison:oneof(GT|LT)] [CH] [INCR] (score member)..."),
     complexity="O(log(N)) for each member",
-    batch=_zadd_many,
+    batch=zadd_many,
 )
 def zadd(session: Session, args: list[bytes]) -> bytes:
     """Adds members to a sorted set, or changes their scores."""
@@ -407,6 +365,7 @@ def _rank(session: Session, args: list[bytes], name: str, from_top: bool) -> byt
     keys=_READ,
     args="key member [WITHSCORE]",
     complexity="O(log(N))",
+    batch=zrank_many,
 )
 def zrank(session: Session, args: list[bytes]) -> bytes:
     """Returns how many members stand before one, from the lowest score up."""

@@ -27,6 +27,7 @@ from .exports import Export
 from .guard import SlotGuard
 from .imports import Import
 from .jobs import JobLog, Operation, SlotJob, State
+from .marks import MarkTeller
 from .trimming import SlotTrimmer
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class SlotMigration:
         self.log = JobLog(_LOG_LENGTH)
         self.guard = SlotGuard(machine)
         self.trimmer = SlotTrimmer(machine)
+        self.marks = MarkTeller(machine)
         #: The runtime carries out an export; None without a runtime.
         self.on_wanted: Callable[[SlotJob], None] | None = None
         self._exports: dict[SlotJob, Export] = {}
@@ -137,6 +139,22 @@ class SlotMigration:
             if job.state is not State.GRANTED:
                 self._end(job, State.CANCELLED, CANCELLED)
         return bool(jobs)
+
+    def info_fields(self) -> dict[str, int]:
+        """What CLUSTER INFO says of migrations, under the names of Redis 8.4."""
+        trimmer = self.trimmer
+        running = trimmer.running_count
+        fields = {
+            "active_tasks": sum(not job.is_over for job in self.log.jobs),
+            "active_trim_running": running,
+            "active_trim_current_job_keys": trimmer.untold_count
+            + trimmer.told_count * (running > 0),
+            "active_trim_current_job_trimmed": trimmer.told_count if running else 0,
+            "stats_active_trim_started": trimmer.started_count,
+            "stats_active_trim_completed": trimmer.completed_count,
+            "stats_active_trim_cancelled": trimmer.cancelled_count,
+        }
+        return {f"cluster_slot_migration_{name}": value for name, value in fields.items()}
 
     # --- what happens to the node ----------------------------------------------------------------
 

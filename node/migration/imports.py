@@ -15,6 +15,7 @@ from ..memory import Meter
 from ..persistence.rdb import CorruptSnapshotError, PayloadSealError, decode_value_untrusted
 from ..values.hashvalue import HashValue
 from ..values.numbers import parse_integer
+from ..values.packed import maybe_packed
 from .jobs import mask_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Import:
                     told.append((b"DEL", key))
                 continue
             value = self._decoded(payload)
-            staging.set(key, value)
+            staging.set(key, maybe_packed(value) or value)
             if type(value) is HashValue and value.has_expiry:
                 self._has_field_lifetimes = True
             if expires_at_ms:

@@ -26,7 +26,18 @@ class SlotTrimmer:
         self._machine = machine
         #: Slot -> keys that replicas and the log were not told of yet.
         self._untold: dict[int, list[bytes]] = {}
+        #: Slots that were taken out, and of how many of them everything, or no more, is to be told.
+        self.started_count = 0
+        self.completed_count = 0
+        self.cancelled_count = 0
+        #: Keys told of since there was nothing to tell.
+        self.told_count = 0
         machine.on_tick.append(self._on_tick)
+
+    @property
+    def running_count(self) -> int:
+        """Of how many slots there are keys still to be told."""
+        return len(self._untold)
 
     @property
     def untold_count(self) -> int:
@@ -54,11 +65,19 @@ class SlotTrimmer:
 
     def tell(self, slot: int, keys: Mapping[bytes, object]) -> None:
         """Have replicas and the log forget these keys, whether or not they are in a database."""
-        if self._machine.keyspace.effects.observed and keys:
+        if not keys:
+            return
+        self.started_count += slot not in self._untold
+        if self._machine.keyspace.effects.observed:
+            if not self._untold:
+                self.told_count = 0
             self._untold.setdefault(slot, []).extend(keys)
+        else:
+            self.completed_count += slot not in self._untold
 
     def forget(self) -> None:
         """There is nobody to be told any more: a replica says nothing of its own."""
+        self.cancelled_count += len(self._untold)
         self._untold.clear()
 
     def flush(self, slots: Iterable[int]) -> None:
@@ -68,6 +87,7 @@ class SlotTrimmer:
         for slot in slots:
             keys = self._untold.pop(slot, None)
             if keys:
+                self.completed_count += 1
                 self._tell(keys)
 
     def _on_tick(self) -> None:
@@ -79,10 +99,12 @@ class SlotTrimmer:
             budget -= len(portion)
             self._tell(portion)
             if not keys:
+                self.completed_count += 1
                 del self._untold[slot]
 
     def _tell(self, keys: list[bytes]) -> None:
         effects = self._machine.keyspace.effects
+        self.told_count += len(keys)
         for start in range(0, len(keys), _PORTION):
             effects.propagate_before(0, (b"UNLINK", *keys[start : start + _PORTION]))
             effects.deliver()

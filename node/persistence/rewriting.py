@@ -11,8 +11,10 @@ from typing import Any, Final
 from ..keyspace import Database, Keyspace
 from ..propagation import encode_command
 from ..values.hashvalue import HashValue
+from ..values.limits import DEFAULT_LIMITS
 from ..values.listvalue import ListValue
 from ..values.numbers import format_double_17g
+from ..values.packed import unpacked
 from ..values.setvalue import SetValue
 from ..values.zsetvalue import ZSetValue
 from .rdb import encode_value
@@ -44,8 +46,9 @@ def write_commands(
 
 def _commands_of(database: Database) -> Iterator[Sequence[bytes]]:
     for values, lifetimes in zip(database.slots, database.volatile, strict=True):
-        for key, value in values.items():
+        for key, kept in values.items():
             at_ms = lifetimes.get(key)
+            value = unpacked(kept, DEFAULT_LIMITS)
             if _needs_restore(value):
                 yield b"RESTORE", key, b"%d" % (at_ms or 0), encode_value(value), b"ABSTTL"
                 continue

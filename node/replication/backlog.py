@@ -24,9 +24,11 @@ class Backlog:
 
     def append(self, chunk: bytes) -> None:
         """The stream goes on."""
-        self._chunks.append(chunk)
+        chunks = self._chunks
+        chunks.append(chunk)
         self.next_offset += len(chunk)
-        self._trim()
+        if self.next_offset - self.first_offset - len(chunks[0]) >= self.size_bytes:
+            self._trim()
 
     def resize(self, size_bytes: int) -> None:
         """Keep more, or less, from now on."""

@@ -46,6 +46,8 @@ class Peer:
         self.port = 0
         self.understands_eof = False
         self.understands_psync2 = False
+        #: Wants to know which slots are on the move.
+        self.understands_marks = False
         #: Wants the snapshot, not what follows.
         self.only_snapshot = False
         #: Spoke SYNC: gets no line ahead of the snapshot, and never confirms.

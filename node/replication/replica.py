@@ -121,7 +121,9 @@ class Handshake:
         words.append((Step.PORT, (b"REPLCONF", b"listening-port", b"%d" % me.port)))
         if me.announced_ip:
             words.append((Step.ADDRESS, (b"REPLCONF", b"ip-address", me.announced_ip.encode())))
-        words.append((Step.CAPABILITIES, (b"REPLCONF", b"capa", b"eof", b"capa", b"psync2")))
+        capabilities = (b"eof", b"psync2", b"slot-marks")
+        asked = [word for name in capabilities for word in (b"capa", name)]
+        words.append((Step.CAPABILITIES, (b"REPLCONF", *asked)))
         self._steps = [step for step, _ in words]
         return b"".join(encode_command(args) for _, args in words)
 

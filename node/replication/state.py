@@ -60,6 +60,7 @@ class Replication:
 
     def __init__(self, machine: "Machine") -> None:
         self._machine = machine
+        self._effects = machine.keyspace.effects
         self.history = History(machine.replication_id)
         #: The last byte of the stream that was made (primary) or applied (replica).
         self.offset = 0
@@ -73,6 +74,8 @@ class Replication:
         self.link_state = LinkState.NONE
         #: The data is of the present primary's history, as far as `offset`.
         self.is_synced = False
+        #: What we had was thrown away for a copy that is not here yet: as good as no data at all.
+        self.has_lost_data = False
         #: Our history only began when a snapshot was loaded, and nobody has seen it yet.
         self._is_just_restored = False
         #: The data continues a history, so that PSYNC may ask for the rest only.
@@ -122,8 +125,8 @@ class Replication:
         return self.link_state is LinkState.CONNECTED
 
     def primary_silence_ms(self) -> int | None:
-        """How long nothing was heard of the primary; None if there never was anything."""
-        if not self.is_replica or not self.was_up:
+        """How long nothing was heard of the primary; None if there never was anything (left)."""
+        if not self.is_replica or not self.was_up or self.has_lost_data:
             return None
         since_ms = self.heard_ms if self.is_link_up else self.down_since_ms
         return max(0, self._machine.clock.now_ms - since_ms)
@@ -159,13 +162,15 @@ class Replication:
 
     def on_run(self, database: int, encoded: bytes) -> None:
         """The same for commands that stand alone."""
-        if not self.is_replica:
-            self.feed(self._stream.encode_run(database, encoded))
+        if self.primary is None:
+            stream = self._stream
+            if database != stream.database:
+                encoded = stream.encode_run(database, encoded)
+            self.feed(encoded)
 
     def feed(self, chunk: bytes) -> None:
         """The stream goes on by these bytes."""
-        self.offset += len(chunk)
-        self._machine.keyspace.effects.stream_offset = self.offset
+        self.offset = self._effects.stream_offset = self.offset + len(chunk)
         if self.backlog is not None:
             self.backlog.append(chunk)
         for peer in self.peers:
@@ -280,6 +285,7 @@ class Replication:
             return
         peer.go_online(self._machine.clock.now_ms)
         self._machine.log.notice(f"Synchronization with replica {self.name(peer)} succeeded")
+        self._machine.slot_migration.marks.on_replica_online()
 
     def disconnect_peers(self) -> None:
         """Have all replicas ask anew: the history has another name, or other data."""
@@ -337,7 +343,12 @@ class Replication:
         self.primary = None
         self.link_state = LinkState.NONE
         self.is_synced = False
-        self._rename(History(self._new_identity(), self.history.identity, self.offset + 1))
+        if self.has_lost_data:
+            # Nobody may go on here as if it were the old history.
+            self._rename(History(self._new_identity()))
+            self.has_lost_data = False
+        else:
+            self._rename(History(self._new_identity(), self.history.identity, self.offset + 1))
         self._stream.forget_database()
         machine.keyspace.become_replica(False)
         if not machine.config.cluster_enabled:
@@ -381,8 +392,15 @@ class Replication:
             self.disconnect_peers()
         self.keep_backlog()
 
+    def on_data_dropped(self) -> None:
+        """The data makes room for a full copy, which may never be complete."""
+        self.has_lost_data = True
+        self.is_synced = False
+        self.may_resume = False
+
     def on_full_copy(self, identity: bytes, offset: int) -> None:
         """The data is the primary's now, as of `offset`."""
+        self.has_lost_data = False
         self._rename(History(identity))
         self.offset = offset
         self.backlog = None

@@ -4,6 +4,7 @@ What counts is the client's own last write, not what others wrote since. Its pla
 not kept, so that WAITAOF waits for all that is in the log now.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from attrs import define
@@ -31,6 +32,8 @@ class _Waiting:
     log_position: int | None
     wanted_local: int
     wanted_replicas: int
+    #: Makes the reply, given whether the replicas are that far; None for the two commands.
+    finish: Callable[[bool], bytes] | None = None
 
 
 class AckWaits:
@@ -53,6 +56,13 @@ class AckWaits:
         """WAITAOF: the same for disks, this node's own and those of replicas."""
         position = self._machine.persistence.log_position()
         waiting = _Waiting(session, session.written_offset, position, wanted_local, wanted_replicas)
+        return self._begin(waiting, timeout_ms)
+
+    def wait_until_known(
+        self, session: Session, wanted: int, timeout_ms: int, finish: Callable[[bool], bytes]
+    ) -> bytes:
+        """The reply of `finish`, at once or when so many replicas have all there is by now."""
+        waiting = _Waiting(session, self._replication.offset, None, 0, wanted, finish)
         return self._begin(waiting, timeout_ms)
 
     def _begin(self, waiting: _Waiting, timeout_ms: int) -> bytes:
@@ -83,6 +93,10 @@ class AckWaits:
         return local >= waiting.wanted_local and replicas >= waiting.wanted_replicas
 
     def _reply(self, waiting: _Waiting) -> bytes:
+        # It is served now: what that changes may end all waiting.
+        self._release(waiting)
+        if waiting.finish is not None:
+            return waiting.finish(self._is_over(waiting))
         local, replicas = self._counts(waiting)
         if waiting.log_position is None:
             return integer(replicas)
@@ -96,6 +110,8 @@ class AckWaits:
         """A replica has come further, or the disk."""
         is_log_off = self._machine.persistence.log_state is LogState.OFF
         for waiting in list(self._waiting):
+            if waiting not in self._waiting:
+                continue
             if self._is_over(waiting):
                 self._machine.unpark(waiting.session, self._reply(waiting))
             elif waiting.wanted_local and is_log_off:

@@ -8,7 +8,7 @@ that begin where a request begins, and what it made of them is believed only if 
 A stream is in one of two states:
 
 * At an edge (`exact` is None): nothing is half read. The next bytes go to hiredis if they begin
-  like a request and hold no wide array header (`_WIDE_ARRAY`).
+  like a request and hold no wide array header (`WIDE_ARRAY`).
 * Half read (`exact` is there): the exact parser has what came since the last edge. It finishes
   the request that is half read; what follows that one is at an edge again.
 
@@ -27,7 +27,7 @@ from ..errors import ProtocolError
 from .encoder import pack_bulks
 from .exact_parser import ExactParser
 
-_WIDE_ARRAY: Final = re.compile(rb"\*\d{5}").search
+WIDE_ARRAY: Final = re.compile(rb"\*\d{5}").search
 #: How ordinary requests begin: so many words follow.
 _HEADS: Final = frozenset([b"*%d\r\n" % count for count in range(1, 10)]) | frozenset(
     [b"*%d\r" % count for count in range(10, 100)]
@@ -38,7 +38,7 @@ _STAR: Final = ord("*")
 
 #: How the fast parser says that it cannot go on. TypeError comes of a map with a list as a key, and
 #: of a request that is cut; MemoryError of an array that is as long as it pleases the client.
-_BALKS: Final = (hiredis.HiredisError, TypeError, ValueError, SystemError, MemoryError)
+BALKS: Final = (hiredis.HiredisError, TypeError, ValueError, SystemError, MemoryError)
 
 #: Up to so many requests and bytes are encoded again to see whether they were sent in the one
 #: proper form. In longer pipelines the fast parser's leniency stands: it takes a status line for a
@@ -47,7 +47,7 @@ LONG_PIPELINE: Final = 6
 _REENCODED_MAX_BYTES: Final = 4096
 
 #: What the fast parser answers when bytes are missing; nothing else is equal to it.
-_MISSING: Final = object()
+MISSING: Final = object()
 #: A whole reply of one number. Fed at an edge it comes back as such; anywhere else it does not.
 _PROBE: Final = b":7\r\n"
 _PROBED: Final = 7
@@ -96,7 +96,7 @@ class RequestStream:
 
     def _renew_fast(self) -> None:
         """Forget what the fast parser has."""
-        reader: Any = hiredis.Reader(notEnoughData=_MISSING)
+        reader: Any = hiredis.Reader(notEnoughData=MISSING)
         self._feed = reader.feed
         self._gets = reader.gets
         self._has_data = reader.has_data
@@ -107,6 +107,8 @@ class RequestStream:
             return self._finish_exactly(self.exact, data)
         if data[:_HEAD_BYTES] not in _HEADS:
             return self._read_exactly(data) if data else []
+        if data.find(b"*", _HEAD_BYTES) > 0 and WIDE_ARRAY(data, _HEAD_BYTES):
+            return self._read_exactly(data)
         self._feed(data)
         try:
             request = self._gets()
@@ -116,14 +118,14 @@ class RequestStream:
                 words = len(request)
                 if 6 * words + 4 <= len(data) - len(_JOIN(request)) <= 10 * words + 4:
                     return [request]
-        except _BALKS:
+        except BALKS:
             return self._restart([], data)
-        if request is _MISSING or _WIDE_ARRAY(data, _HEAD_BYTES):
+        if request is MISSING:
             return self._restart([], data)
         requests: list[Request] = [request]
         try:
-            requests.extend(iter(self._gets, _MISSING))
-        except _BALKS:
+            requests.extend(iter(self._gets, MISSING))
+        except BALKS:
             return self._restart(requests, data)
         if not self._is_at_edge(data):
             return self._restart(requests, data)
@@ -145,7 +147,7 @@ class RequestStream:
         self._feed(_PROBE)
         try:
             return bool(self._gets() == _PROBED)
-        except _BALKS:
+        except BALKS:
             return False
 
     def _restart(self, requests: list[Request], data: bytes) -> list[Request]:

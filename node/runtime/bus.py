@@ -5,9 +5,9 @@ Each link has a task that reads and one that writes. The brain orders links and 
 at `cluster-link-sendbuf-limit`; a stranger gets little memory until it has shown who it is.
 """
 
+import os
 import socket
 from collections.abc import Callable
-from time import monotonic, time
 from typing import Final
 
 import trio
@@ -28,6 +28,7 @@ from ...gossip.outputs import Connect, LinkOrder, Send
 from ...gossip.wire import decode_untrusted, encode
 from ..cluster import Cluster
 from ..machine import Machine
+from .clock import set_clock
 from .listeners import plain_ip
 from .log import RedisLog
 from .nodes_file import NodesFile
@@ -43,7 +44,17 @@ _STRANGER_OUTGOING_BYTES_MAX: Final = 256 * 1024
 class BusLink:
     """One connection: its socket, what waits to be sent, and its parser."""
 
-    __slots__ = ("closed", "link_id", "outgoing", "outgoing_bytes", "reader", "scope", "wake")
+    __slots__ = (
+        "closed",
+        "direct",
+        "is_sending",
+        "link_id",
+        "outgoing",
+        "outgoing_bytes",
+        "reader",
+        "scope",
+        "wake",
+    )
 
     def __init__(self, link_id: int) -> None:
         self.link_id = link_id
@@ -53,6 +64,10 @@ class BusLink:
         self.scope = trio.CancelScope()
         self.reader: FrameReader | None = None
         self.closed = False
+        #: Its socket, if what is sent needs no encryption.
+        self.direct: trio.socket.SocketType | None = None
+        #: Whether its task has begun to send something.
+        self.is_sending = False
 
 
 class Bus:
@@ -79,7 +94,16 @@ class Bus:
 
     def save(self, stored: StoredCluster, must_sync: bool) -> None:
         """Write nodes.conf before anything else happens; a node that cannot must stop."""
-        self._nodes_file.save(stored, must_sync)
+        try:
+            self._nodes_file.save(stored, must_sync)
+        except OSError as failure:
+            if self._nursery is None:
+                # Whoever starts the node tells why it does not start.
+                raise
+            self._log.warning(
+                f"Fatal: the cluster config file cannot be saved: {failure.strerror}. Exiting."
+            )
+            self._nodes_file.give_up()
 
     def send(self, order: Send) -> None:
         """Queue a packet; a link over its limit is cut, since its peer does not listen."""
@@ -117,6 +141,20 @@ class Bus:
             if closing is not None:
                 closing.closed = True
                 closing.scope.cancel()
+
+    def flush(self) -> None:
+        """Send what waits on plain links without waiting, while a command holds up the loop."""
+        for link in self._links.values():
+            if link.direct is None or link.is_sending or not link.outgoing:
+                continue
+            data = b"".join(link.outgoing)
+            try:
+                sent = os.write(link.direct.fileno(), data)
+            except OSError:
+                # Its task will find out what is wrong, if anything is.
+                continue
+            link.outgoing[:] = [data[sent:]] if sent < len(data) else []
+            link.outgoing_bytes -= sent
 
     def buffered(self) -> dict[int, int]:
         """Bytes that wait on each link that has any."""
@@ -222,6 +260,8 @@ class Bus:
         """
         transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.reader = FrameReader(self._limits(link))
+        if stream is transport:
+            link.direct = transport.socket
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, link, stream, nursery.cancel_scope)
             try:
@@ -239,7 +279,9 @@ class Bus:
                 if not data:
                     link.wake = trio.Event()
                     continue
+                link.is_sending = True
                 await stream.send_all(data)
+                link.is_sending = False
                 link.outgoing_bytes -= len(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             scope.cancel()
@@ -281,9 +323,7 @@ class Bus:
         """Hand an input to the brain, at the present time."""
         cluster = self.cluster
         assert cluster is not None
-        clock = self._machine.clock
-        clock.now_ms = int(time() * 1000)
-        clock.monotonic_ms = int(monotonic() * 1000)
+        set_clock(self._machine.clock)
         cluster.step(event)
         self.after_input()
 

@@ -211,7 +211,7 @@ class CopyLoader:
 
     def _empty_databases(self) -> None:
         machine = self._machine
-        machine.replication.may_resume = False
+        machine.replication.on_data_dropped()
         garbage = lazy_free_of(machine)
         for database in machine.keyspace.existing():
             slots, lifetimes = database.slots, database.volatile

@@ -10,6 +10,7 @@ of trio's scheduler.
 
 import contextlib
 import socket
+from collections import deque
 from collections.abc import Callable
 from time import monotonic, perf_counter, time
 from typing import Final
@@ -27,6 +28,10 @@ SLICE_S: Final = 0.002
 LINGER_S: Final = 0.0005
 #: Connections taken from one listener in one go.
 _ACCEPTS_MAX: Final = 128
+#: From so many clients on, it pays to carry their requests out together.
+_CROWD: Final = 12
+#: What is longer is carried out as soon as it is read.
+_SHORT_BYTES: Final = 2048
 
 
 class DataPlane:
@@ -36,13 +41,16 @@ class DataPlane:
         self.machine = machine
         self.poller = SystemPoller()
         self.connections: dict[int, Connection] = {}
-        self._acceptors: dict[int, Callable[[], None]] = {}
+        #: What is called for sockets that are no clients: listeners, the link to a primary.
+        self._attended: dict[int, Callable[[], None]] = {}
         #: Called once before the replies of a pass leave, if there are any: what they promise may
         #: have to be on disk by then.
         self.before_sending: Callable[[], None] | None = None
         #: Replies of the present pass. They leave together at its end: sent one by one, each would
         #: wake a client that had just gone to sleep, which costs more than all else here.
-        self._held: list[tuple[Connection, bytes]] = []
+        self._held: list[tuple[Session, bytes]] = []
+        #: What clients sent in the present pass, as far as it was not carried out yet.
+        self._arrived: deque[tuple[Session, bytes]] = deque()
         #: How many tasks beside this one are in a hurry (keys and slots on their way): they get
         #: their turn after each pass, and nobody lingers.
         self.hurried = 0
@@ -76,13 +84,26 @@ class DataPlane:
                         client.send(refusal.encode())
                     client.close()
 
-        self._acceptors[listener.fileno()] = accept
-        self.poller.watch(listener.fileno(), writable=False)
+        self.attend(listener.fileno(), accept)
 
     def stop_listening(self, listener: socket.socket) -> None:
         """Take no more clients from this socket; the caller closes it."""
-        if self._acceptors.pop(listener.fileno(), None) is not None:
-            self.poller.forget(listener.fileno())
+        self.disregard(listener.fileno())
+
+    def attend(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+        """Have something other than a client called in each pass in which it is readable."""
+        self._attended[descriptor] = on_readable
+        self.poller.watch(descriptor, writable=False)
+
+    def disregard(self, descriptor: int) -> None:
+        """It is about to be closed, perhaps not for the first time."""
+        if self._attended.pop(descriptor, None) is not None:
+            self.poller.forget(descriptor)
+
+    @property
+    def is_in_command(self) -> bool:
+        """Whether a pass is within a command that serves others meanwhile."""
+        return self._busy is not None
 
     def add(self, client: socket.socket) -> Session:
         """Serve a connected client."""
@@ -114,12 +135,20 @@ class DataPlane:
     def serve(self, events: list[tuple[int, int]]) -> None:
         """One pass over ready sockets."""
         clock = self.machine.clock
+        # `set_clock`, without a call: this is run for every few requests.
         clock.now_ms = int(time() * 1000)
         clock.monotonic_ms = int(monotonic() * 1000)
+        cluster = self.machine.cluster
+        if cluster is not None and clock.monotonic_ms > cluster.away_from_ms:
+            # We were stopped; our slots may be somebody else's by now.
+            cluster.tick()
         self._serve_ready(events)
         self._send_held()
         if self.machine.awake:
             self.flush_awake()
+        compaction = self.machine.keyspace.compaction
+        if compaction.is_due:
+            compaction.run()
 
     def serve_while_busy(self, session: Session) -> None:
         """Serve whoever is ready in the middle of a long command of `session`; never waits.
@@ -128,7 +157,9 @@ class DataPlane:
         """
         before, self._busy = self._busy, session
         try:
-            # Whoever is served now must first get what the outer pass owes it.
+            # Whoever is served now must first get what the outer pass owes it, and who was to be
+            # served in that one comes first.
+            self._run_arrived()
             self._send_held()
             self._serve_ready(
                 [event for event in self.poller.poll(0) if event[0] != session.descriptor]
@@ -139,17 +170,15 @@ class DataPlane:
             self._busy = before
 
     def _serve_ready(self, events: list[tuple[int, int]]) -> None:
-        machine = self.machine
         connections = self.connections
-        receive = machine.receive
-        keep = self._held.append
+        arrived = self._arrived.append
         reads = 0
         for descriptor, mask in events:
             connection = connections.get(descriptor)
             if connection is None:
-                accept = self._acceptors.get(descriptor)
-                if accept is not None:
-                    accept()
+                on_readable = self._attended.get(descriptor)
+                if on_readable is not None:
+                    on_readable()
                 continue
             if mask != READABLE and not self._may_read(connection, mask):
                 continue
@@ -166,12 +195,36 @@ class DataPlane:
             reads += 1
             if len(data) >= connection.chunk_bytes:
                 data = connection.receive_more(data)
-            reply = receive(connection.session, data)
-            if reply:
-                keep((connection, reply))
-            elif connection.session.close_after_reply:
-                self.close(connection)
-        machine.traffic.reads += reads
+            if len(data) < _SHORT_BYTES:
+                arrived((connection.session, data))
+            else:
+                # A pipeline or a long value: nothing is won by keeping it.
+                self._run(connection.session, data)
+        self.machine.traffic.reads += reads
+        self._run_arrived()
+
+    def _run_arrived(self) -> None:
+        """Carry out what was read.
+
+        Long commands serve other clients meanwhile, and come here again for what is left.
+        """
+        arrived = self._arrived
+        if len(arrived) >= _CROWD:
+            parcels = list(arrived)
+            arrived.clear()
+            arrived.extend(self.machine.run_crowd(parcels, self._held))
+        while arrived:
+            self._run(*arrived.popleft())
+
+    def _run(self, session: Session, data: bytes) -> None:
+        connection = session.transport
+        if connection is None:
+            return
+        reply = self.machine.receive(session, data)
+        if reply:
+            self._held.append((session, reply))
+        elif session.close_after_reply:
+            self.close(connection)
 
     def _send_held(self) -> None:
         """Send the replies of this pass, once `before_sending` has been."""
@@ -180,11 +233,12 @@ class DataPlane:
         if self.before_sending is not None:
             self.before_sending()
         writes = 0
-        for connection, reply in self._held:
+        for session, reply in self._held:
+            connection = session.transport
+            if connection is None:
+                continue
             if connection.rest:
                 self._queue(connection, reply)
-                continue
-            if connection.closed:
                 continue
             try:
                 sent = connection.send(reply)
@@ -194,7 +248,6 @@ class DataPlane:
                 self.close(connection)
                 continue
             writes += 1
-            session = connection.session
             session.sent_bytes += sent
             if sent != len(reply):
                 self._queue(connection, memoryview(reply)[sent:])
@@ -228,7 +281,7 @@ class DataPlane:
                     continue
                 reply = machine.proceed(session)
                 if reply:
-                    self._held.append((connection, reply))
+                    self._held.append((session, reply))
                 elif session.close_after_reply and not connection.rest:
                     self.close(connection)
             self._send_held()

@@ -10,7 +10,7 @@ import errno
 import os
 import signal
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 _MODE: Final = 0o644
 
@@ -58,6 +58,10 @@ class Disk:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def give_up(self) -> NoReturn:
+        """End the process at once: what must be on disk before anything else cannot be written."""
+        os._exit(1)
 
     # --- made of the above ----------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from ..replication.primary import Peer, PeerState
 from .child import Child, ChildResult, PipeWriter
 from .connection import Connection
 from .disk import Disk
+from .gentle import gently
 from .log import RedisLog
 from .one_child import OneChild
 from .snapshots import save_snapshot, snapshot_pieces, temporary_snapshot_path
@@ -158,14 +159,16 @@ class FullSync:
         keyspace = machine.keyspace
         if reader.is_filtered:
             keyspace = Keyspace(1, False, machine.clock, machine.rng)
-        for piece in snapshot_pieces(machine, keyspace):
+        for piece in gently(snapshot_pieces(machine, keyspace)):
             pipe.write(piece)
         pipe.flush()
         return 0
 
     def _write_to_disk(self, pipe: PipeWriter) -> int:
         try:
-            save_snapshot(self._machine, self._disk, self._machine.config.dbfilename)
+            save_snapshot(
+                self._machine, self._disk, self._machine.config.dbfilename, in_background=True
+            )
         except OSError as failure:
             self._log.warning(f"Write error saving DB on disk: {failure.strerror}")
             return 1

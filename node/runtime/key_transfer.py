@@ -8,15 +8,16 @@ tried once more on a new connection, unless time was up.
 import socket
 from collections.abc import Callable
 from contextlib import closing
-from time import monotonic, time
+from time import monotonic
 from typing import Final
 
 import trio
 
 from ..machine import Machine
 from ..migration.transfers import CONNECTING, READING, WRITING, Conversation, KeyTransfer
+from .clock import set_clock
 from .dataplane import DataPlane
-from .tls import TlsContexts, wrap_outgoing
+from .tls import TlsContexts, dial
 
 _KEPT_S: Final = 10.0
 _KEPT_MAX: Final = 64
@@ -123,8 +124,7 @@ class KeyCarrier:
 
     def _finish(self, transfer: KeyTransfer) -> None:
         self._plane.hurried -= 1
-        clock = self._machine.clock
-        clock.now_ms, clock.monotonic_ms = int(time() * 1000), int(monotonic() * 1000)
+        set_clock(self._machine.clock)
         self._machine.transfers.finish(transfer)
         self._plane.flush_awake()
 
@@ -166,9 +166,7 @@ class KeyCarrier:
         timeout_s = transfer.timeout_ms / 1000
         try:
             with trio.fail_after(timeout_s):
-                plain = await trio.open_tcp_stream(transfer.host, transfer.port)
-                contexts = self._contexts()
-                return _Connection(await wrap_outgoing(plain, contexts) if contexts else plain)
+                return _Connection(await dial(transfer.host, transfer.port, self._contexts()))
         except (trio.TooSlowError, socket.gaierror, UnicodeError, ValueError):
             raise _TransferError(CONNECTING, may_retry=False) from None
         except (OSError, trio.BrokenResourceError):

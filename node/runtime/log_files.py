@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: How long writes wait for an fsync that is under way.
 _POSTPONED_MAX_S: Final = 2.0
 _SYNC_EVERY_S: Final = 1.0
+#: A write that takes less is none for the latency history, whatever its threshold.
+_NOTABLE_NS: Final = 1_000_000
 #: The same trouble is logged once in so long.
 _COMPLAINT_EVERY_S: Final = 30.0
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -38,7 +40,7 @@ class LogFiles:
         self._machine = machine
         self._state = machine.persistence
         self.disk = disk
-        self.feed = LogFeed(machine.clock)
+        self.feed = LogFeed(machine.clock, machine.keyspace.effects)
         self.manifest = Manifest(machine.config.appendfilename)
         #: The increment that is written to; None while there is none.
         self.descriptor: int | None = None
@@ -119,6 +121,14 @@ class LogFiles:
                 f"Fail to fsync AOF directory {directory}: {failure.strerror}"
             )
 
+    def _save_manifest_with(self, manifest: Manifest, descriptor: int) -> None:
+        """Save it, or close the new file that it names."""
+        try:
+            self.save_manifest(manifest)
+        except OSError:
+            os.close(descriptor)
+            raise
+
     # --- opening --------------------------------------------------------------------------------
 
     def open_at_start(self) -> None:
@@ -140,11 +150,7 @@ class LogFiles:
         path = self.path(manifest.increments[-1].name)
         descriptor = self.disk.open(path, _APPEND)
         if is_changed:
-            try:
-                self.save_manifest(manifest)
-            except OSError:
-                os.close(descriptor)
-                raise
+            self._save_manifest_with(manifest, descriptor)
         self._use(descriptor)
         self._measure()
         self._state.log_rewritten_bytes = self._state.log_bytes
@@ -198,11 +204,7 @@ class LogFiles:
         name = manifest.begin_increment()
         log.notice(f"Creating AOF incr file {name} on background rewrite")
         descriptor = self.disk.open(self.path(name), _APPEND | os.O_TRUNC)
-        try:
-            self.save_manifest(manifest)
-        except OSError:
-            os.close(descriptor)
-            raise
+        self._save_manifest_with(manifest, descriptor)
         self._use(descriptor)
 
     def take_new_base(self, temporary: str, is_snapshot: bool) -> None:
@@ -272,14 +274,13 @@ class LogFiles:
             if not self._is_synced and policy != "no":
                 self._maybe_sync(descriptor, policy)
             return
-        if policy == "everysec" and self.is_syncing and not force and self._postpone():
+        if self.is_syncing and policy == "everysec" and not force and self._postpone():
             return
         self._postponed_since_s = None
-        if not self._write(descriptor, policy):
-            return
-        self._is_synced = False
-        if policy != "no":
-            self._maybe_sync(descriptor, policy)
+        if self._write(descriptor, policy):
+            self._is_synced = False
+            if policy != "no":
+                self._maybe_sync(descriptor, policy)
 
     def _postpone(self) -> bool:
         """A write would have to wait for the fsync under way: better later, but not for ever."""
@@ -298,8 +299,9 @@ class LogFiles:
 
     def _write(self, descriptor: int, policy: str) -> bool:
         """Write all that waits; False if some of it has to wait on."""
-        data = self._waiting + self.feed.take() if self._waiting else self.feed.take()
-        started_ns = self._machine.timer()
+        feed, timer = self.feed, self._machine.timer
+        data = self._waiting + feed.take() if self._waiting else feed.take()
+        started_ns = timer()
         try:
             written = self.disk.write(descriptor, data)
         except OSError as failure:
@@ -307,17 +309,21 @@ class LogFiles:
             self._complain(f"Error writing to the AOF file: {error}")
         else:
             error = ""
-        self._machine.latency.note("aof-write", (self._machine.timer() - started_ns) // 1_000_000)
+        elapsed_ns = timer() - started_ns
+        if elapsed_ns >= _NOTABLE_NS:
+            self._machine.latency.note("aof-write", elapsed_ns // 1_000_000)
         if written != len(data):
             self._on_short_write(descriptor, data, written, error, policy)
             return False
         self._waiting = b""
-        self._count(written)
-        self.written_mark = (self.feed.position, self._machine.replication.offset)
-        if self._state.log_write_error is not None:
+        self._increment_bytes += written
+        state = self._state
+        state.log_bytes += written
+        self.written_mark = (feed.taken_bytes, self._machine.replication.offset)
+        if state.log_write_error is not None:
             self._machine.log.warning("AOF write error looks solved. The server can write again.")
-            self._state.log_write_error = None
-            self._state.recheck()
+            state.log_write_error = None
+            state.recheck()
         return True
 
     def _on_short_write(
@@ -343,13 +349,10 @@ class LogFiles:
                 "Exiting..."
             )
         self._waiting = data[written:]
-        self._count(written)
-        self._state.log_write_error = error
-        self._state.recheck()
-
-    def _count(self, written: int) -> None:
         self._increment_bytes += written
         self._state.log_bytes += written
+        self._state.log_write_error = error
+        self._state.recheck()
 
     def _complain(self, text: str) -> None:
         now_s = monotonic()
@@ -358,16 +361,18 @@ class LogFiles:
             self._machine.log.warning(text)
 
     def _maybe_sync(self, descriptor: int, policy: str) -> None:
-        config, state = self._machine.config, self._state
-        if config.no_appendfsync_on_rewrite and state.child is not None:
+        is_always = policy == "always"
+        if not is_always and (self.is_syncing or monotonic() - self._last_sync_s < _SYNC_EVERY_S):
             return
-        if policy == "always":
+        if self._machine.config.no_appendfsync_on_rewrite and self._state.child is not None:
+            return
+        if is_always:
             started_ns = self._machine.timer()
             self.sync_now(descriptor)
             self._machine.latency.note(
                 "aof-fsync-always", (self._machine.timer() - started_ns) // 1_000_000
             )
-        elif not self.is_syncing and monotonic() - self._last_sync_s >= _SYNC_EVERY_S:
+        else:
             self._is_synced = True
             self._last_sync_s = monotonic()
             self.wants_sync = True

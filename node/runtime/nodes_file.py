@@ -8,6 +8,8 @@ new file.
 
 import fcntl
 import os
+from collections import deque
+from typing import Final, NoReturn
 
 from ...gossip.nodes_conf import (
     NodesConfError,
@@ -16,6 +18,9 @@ from ...gossip.nodes_conf import (
     encode_nodes_conf,
 )
 from .disk import Disk
+
+#: The last descriptor of an old version is closed so many versions later.
+_RETIRED_MAX: Final = 16
 
 
 class NodesFileError(Exception):
@@ -29,6 +34,9 @@ class NodesFile:
         self.path = os.path.abspath(path)
         self._disk = disk or Disk()
         self._locked: int | None = None
+        #: PERFORMANCE: closing it removes the old version for good, which waits for the system to
+        #: have written it out: 2-5 ms right after it was replaced, nothing a moment later.
+        self._retired: deque[int] = deque()
 
     def load(self) -> StoredCluster | None:
         """Lock the file and read it; None if there is none yet. Raises NodesFileError."""
@@ -72,13 +80,21 @@ class NodesFile:
             self.path, encode_nodes_conf(stored), must_sync=must_sync, claim=_lock
         )
         if self._locked is not None:
-            os.close(self._locked)
+            self._retired.append(self._locked)
+            if len(self._retired) > _RETIRED_MAX:
+                os.close(self._retired.popleft())
         self._locked = descriptor
         if must_sync:
             self._disk.sync_directory(os.path.dirname(self.path))
 
+    def give_up(self) -> NoReturn:
+        """End the node, which must not go on with what it could not save."""
+        self._disk.give_up()
+
     def close(self) -> None:
         """Let go of the lock."""
+        while self._retired:
+            os.close(self._retired.pop())
         if self._locked is not None:
             os.close(self._locked)
             self._locked = None

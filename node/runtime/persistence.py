@@ -8,7 +8,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import trio
 
@@ -18,6 +18,7 @@ from ..persistence.status import ChildKind, LogState
 from .child import EXIT_ORDERED, Child, ChildResult, PipeWriter, copied_bytes
 from .data_loader import DataLoader
 from .disk import Disk
+from .gentle import gently
 from .loader import load_log, load_snapshot
 from .log import RedisLog
 from .log_files import FatalDiskError, LogFiles
@@ -128,7 +129,9 @@ class ServerPersistence:
 
     def _save_in_child(self, pipe: PipeWriter) -> int:
         try:
-            save_snapshot(self._machine, self.disk, self._machine.config.dbfilename)
+            save_snapshot(
+                self._machine, self.disk, self._machine.config.dbfilename, in_background=True
+            )
         except OSError as failure:
             self._log.warning(f"Write error saving DB on disk: {failure.strerror}")
             return 1
@@ -200,7 +203,7 @@ class ServerPersistence:
             write_file(
                 self.disk,
                 temporary,
-                pieces,
+                gently(pieces),
                 syncs_in_portions=machine.config.aof_rewrite_incremental_fsync,
             )
         except OSError as failure:
@@ -255,8 +258,14 @@ class ServerPersistence:
         self._plane.before_sending = self._before_sending if wanted else None
 
     def _before_sending(self) -> None:
-        if not self.files.feed.is_empty:
-            self._write_log(False)
+        files = self.files
+        if not files.feed.is_empty:
+            try:
+                files.flush()
+            except FatalDiskError as failure:
+                self._end_at_once(failure)
+            if files.wants_sync:
+                self._sync_wanted.set()
 
     def _write_log(self, force: bool) -> None:
         files = self.files
@@ -266,11 +275,13 @@ class ServerPersistence:
         try:
             files.flush(force=force)
         except FatalDiskError as failure:
-            # A reply that promises what is not on disk must not leave.
-            self._log.warning(str(failure))
-            os._exit(1)
-        if files.wants_sync:
-            self._wake_sync()
+            self._end_at_once(failure)
+        self._wake_sync()
+
+    def _end_at_once(self, failure: FatalDiskError) -> NoReturn:
+        """A reply that promises what is not on disk must not leave."""
+        self._log.warning(str(failure))
+        self.disk.give_up()
 
     def _wake_sync(self) -> None:
         if self.files.wants_sync:

@@ -6,16 +6,15 @@ asks for the rest of the stream if the data allows.
 """
 
 import contextlib
+import os
 from collections.abc import Awaitable, Callable
-from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
-import hiredis
 import trio
 
 from ..persistence.status import LogState
 from ..propagation import encode_command
-from ..replay import Replay, ReplayError
+from ..replay import ReplayError
 from ..replication.replica import (
     Continue,
     FullCopy,
@@ -27,9 +26,11 @@ from ..replication.replica import (
 )
 from ..replication.state import Address
 from ..session import ClientKind, Session
+from .clock import set_clock
 from .copy_loader import CopyLoader
 from .log import RedisLog
-from .tls import TlsContexts, wrap_outgoing
+from .primary_stream import DirectReader, StreamApplier
+from .tls import TlsContexts, dial
 
 if TYPE_CHECKING:
     from .dataplane import DataPlane
@@ -49,12 +50,30 @@ class _Wire:
         self.timeout_s = timeout_s
         self._held = b""
         self._sending = trio.Lock()
+        #: What must leave ahead of anything else.
+        self._unsent = b""
+        #: The socket, where bytes may be read from it and written to it as they are.
+        self.descriptor = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else None
 
     async def send(self, data: bytes) -> None:
         """Say something; several tasks may."""
         async with self._sending:
+            data, self._unsent = self._unsent + data, b""
             with trio.fail_after(self.timeout_s):
                 await self._stream.send_all(data)
+
+    def send_now(self, data: bytes) -> None:
+        """Say something without waiting: it leaves now, or ahead of what is said next."""
+        self._unsent += data
+        if self.descriptor is None or self._sending.locked():
+            return
+        with contextlib.suppress(OSError):  # The next one to read or to wait will see it.
+            self._unsent = self._unsent[os.write(self.descriptor, self._unsent) :]
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether something was read too far."""
+        return bool(self._held)
 
     async def piece(self) -> bytes:
         """Whatever comes next. Raises LinkError at the end, TooSlowError after silence."""
@@ -156,9 +175,7 @@ class ReplicaLink:
 
     async def _connect(self, primary: Address) -> trio.abc.Stream:
         with trio.fail_after(self._machine.config.repl_timeout):
-            plain = await trio.open_tcp_stream(primary.host, primary.port)
-            contexts = self._tls_contexts()
-            return plain if contexts is None else await wrap_outgoing(plain, contexts)
+            return await dial(primary.host, primary.port, self._tls_contexts())
 
     async def _converse(self, wire: _Wire) -> None:
         replication = self._replication
@@ -227,19 +244,23 @@ class ReplicaLink:
         session.kind = ClientKind.MASTER
         session.authenticated = True
         session.may_block = False
-        applier = _Applier(self._plane, session)
+        applier = StreamApplier(self._plane, session)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_repeat, lambda: self._keep_up(wire, session))
-                while not session.close_now:
+                while wire.holds_data or wire.descriptor is None:
                     data = await wire.piece()
-                    _set_clock(self._plane)
-                    replication.heard_ms = machine.clock.now_ms
+                    set_clock(machine.clock)
                     wants_ack = applier.apply(data)
                     self._plane.flush_awake()
                     if wants_ack:
-                        await self._acknowledge(wire)
-                nursery.cancel_scope.cancel()
+                        await wire.send(self._acknowledgement())
+                await DirectReader(
+                    self._plane,
+                    wire.descriptor,
+                    applier,
+                    lambda: wire.send_now(self._acknowledgement()),
+                ).run()
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
@@ -249,15 +270,18 @@ class ReplicaLink:
     async def _keep_up(self, wire: _Wire, session: Session) -> None:
         if session.close_now:
             raise LinkError("Connection with master lost: a client ended it.")
-        await self._acknowledge(wire)
+        silence_ms = self._machine.clock.now_ms - self._replication.heard_ms
+        if silence_ms > self._machine.config.repl_timeout * 1000:
+            raise trio.TooSlowError
+        await wire.send(self._acknowledgement())
 
-    async def _acknowledge(self, wire: _Wire) -> None:
+    def _acknowledgement(self) -> bytes:
         words = [b"REPLCONF", b"ACK", b"%d" % self._replication.offset]
         state = self._machine.persistence
         if state.log_state is LogState.ON:
             # Old primaries do not look beyond the first offset.
             words += (b"FACK", b"%d" % self._synced_offset())
-        await wire.send(encode_command(words))
+        return encode_command(words)
 
     def _synced_offset(self) -> int:
         """How far the stream is on our disk."""
@@ -266,57 +290,11 @@ class ReplicaLink:
         return self._replication.offset if is_all else state.synced_offset
 
 
-class _Applier:
-    """Runs the commands of the stream, and passes their bytes on."""
-
-    def __init__(self, plane: "DataPlane", session: Session) -> None:
-        self._machine = plane.machine
-        self._replay = Replay(plane.machine, ClientKind.MASTER)
-        self._replay.session = session
-        session.select(plane.machine.replication.stream_database)
-        self._reader = hiredis.Reader()
-        self._raw: list[bytes] = []
-        self._parsed_bytes = 0
-
-    def apply(self, data: bytes) -> bool:
-        """Take bytes; whether the primary wants to hear how far we are. Raises ReplayError."""
-        reader, replay, replication = self._reader, self._replay, self._machine.replication
-        reader.feed(data)
-        self._raw.append(data)
-        done_bytes, wants_ack = 0, False
-        try:
-            while (args := reader.gets()) is not False:
-                self._parsed_bytes += len(hiredis.pack_command(tuple(args)))
-                if args[0] == b"REPLCONF":
-                    wants_ack = True
-                else:
-                    replay.apply(args)
-                if not replay.in_transaction:
-                    done_bytes = self._parsed_bytes
-        except (hiredis.HiredisError, TypeError) as failure:
-            raise ReplayError(f"Protocol error in the stream of the primary: {failure}") from None
-        if done_bytes:
-            raw = b"".join(self._raw)
-            rest = raw[done_bytes:]
-            self._raw = [rest] if rest else []
-            self._parsed_bytes -= done_bytes
-            replication.stream_database = replay.session.db.index
-            replication.feed(raw[:done_bytes] if rest else raw)
-        replication.unapplied_bytes = sum(map(len, self._raw))
-        return wants_ack
-
-
 async def _repeat(action: Callable[[], Awaitable[None]]) -> None:
     """Every second, and at once."""
     while True:
         await action()
         await trio.sleep(_ACK_S)
-
-
-def _set_clock(plane: "DataPlane") -> None:
-    clock = plane.machine.clock
-    clock.now_ms = int(time() * 1000)
-    clock.monotonic_ms = int(monotonic() * 1000)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -4,19 +4,22 @@ import os
 import signal
 import socket
 from functools import partial
-from time import monotonic, perf_counter, perf_counter_ns, sleep, time, time_ns
+from time import perf_counter, perf_counter_ns, sleep, time, time_ns
 from typing import Final
 
 import trio
 
 from ...gossip.core import TICK_MS
-from ..cluster import Cluster, bus_port
+from ..cluster import Cluster
+from ..cluster_options import bus_port
 from ..config import Config
 from ..errors import CommandError
 from ..machine import Machine
 from ..version import REDIS_VERSION
 from .bus import Bus
+from .clock import set_clock
 from .dataplane import DataPlane
+from .disk import Disk
 from .facts import SystemFacts
 from .full_sync import FullSync
 from .garbage import collect_young_garbage
@@ -55,7 +58,9 @@ _DENIED: Final = (
 class Server:
     """Runs one machine on real sockets."""
 
-    def __init__(self, config: Config, log: RedisLog, config_path: str = "") -> None:
+    def __init__(
+        self, config: Config, log: RedisLog, config_path: str = "", disk: Disk | None = None
+    ) -> None:
         self.config = config
         #: The configuration file, for CONFIG REWRITE; empty if there was none.
         self.config_path = config_path
@@ -66,7 +71,7 @@ class Server:
         load_user_file(self.machine)
         self.plane = DataPlane(self.machine)
         self.machine.breathe = self.plane.serve_while_busy
-        self.persistence = ServerPersistence(self.machine, self.plane, log)
+        self.persistence = ServerPersistence(self.machine, self.plane, log, disk)
         self.bus: Bus | None = None
         self._bus_listeners: list[socket.socket] = []
         self.listeners: list[socket.socket] = []
@@ -118,11 +123,11 @@ class Server:
                 f"Redis port number too high for cluster mode: the bus would need port {port}. Use "
                 f"a port below {_PORT_MAX - 9_999}, or set cluster-port.",
             )
-        nodes_file = NodesFile(self.config.cluster_config_file)
+        nodes_file = NodesFile(self.config.cluster_config_file, self.persistence.disk)
         try:
             stored = nodes_file.load()
             self.bus = Bus(self.machine, self.log, nodes_file)
-            self.machine.clock.monotonic_ms = int(monotonic() * 1000)
+            set_clock(self.machine.clock)
             if stored is None:
                 self.log.notice("No cluster configuration found, I'm a new node")
             cluster = Cluster(self.machine, self.bus, stored)
@@ -264,7 +269,7 @@ class Server:
             if deadline_ms is not None:
                 pause_s = min(pause_s, max(0.001, deadline_ms / 1000 - time()))
             await trio.sleep(pause_s)
-            self._set_clock()
+            set_clock(self.machine.clock)
             ends = perf_counter() + min(0.25 / max(1, self.config.hz), _EXPIRY_PIECE_S)
             machine.tick(partial(_is_past, ends))
             self.plane.flush_awake()
@@ -276,14 +281,9 @@ class Server:
         assert cluster is not None
         while True:
             await trio.sleep(TICK_MS / 1000)
-            self._set_clock()
+            set_clock(self.machine.clock)
             cluster.tick()
             self.plane.flush_awake()
-
-    def _set_clock(self) -> None:
-        clock = self.machine.clock
-        clock.now_ms = int(time() * 1000)
-        clock.monotonic_ms = int(monotonic() * 1000)
 
     def _raise_descriptor_limit(self) -> None:
         """Make room for `maxclients` sockets, or lower `maxclients` to the room there is."""

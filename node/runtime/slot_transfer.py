@@ -9,7 +9,7 @@ be told, and for a bounded time.
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import monotonic, perf_counter, time
+from time import perf_counter, time
 from typing import Final
 
 import hiredis
@@ -20,11 +20,13 @@ from ..migration.coordinator import JobOverError
 from ..migration.exports import Export
 from ..migration.jobs import SlotJob, State
 from ..propagation import encode_command
+from .clock import set_clock
 from .dataplane import DataPlane
-from .tls import TlsContexts, wrap_outgoing
+from .tls import TlsContexts, dial
 
-#: More that the target has not acknowledged is not sent.
-_WINDOW_BYTES: Final = 4 * 1024 * 1024
+#: More that the target has not acknowledged is not sent: the target reads all that has come at
+#: once, and its clients wait meanwhile.
+_WINDOW_BYTES: Final = 256 * 1024
 #: The slots are closed when no more keys than this must be told again...
 _DIRTY_FEW: Final = 64
 #: ... or after so many rounds: some keys always change.
@@ -133,14 +135,6 @@ class SlotCarrier:
             async for job in self._wanted:
                 nursery.start_soon(self._carry, job)
 
-    def _wake(self) -> None:
-        """After whatever may have let clients go."""
-        self._plane.flush_awake()
-
-    def _set_clock(self) -> None:
-        clock = self._machine.clock
-        clock.now_ms, clock.monotonic_ms = int(time() * 1000), int(monotonic() * 1000)
-
     async def _carry(self, job: SlotJob) -> None:
         migration = self._machine.slot_migration
         with trio.CancelScope() as scope:
@@ -153,15 +147,15 @@ class SlotCarrier:
             except JobOverError:
                 pass
             except _LinkError as failure:
-                self._set_clock()
+                set_clock(self._machine.clock)
                 migration.fail(job, str(failure))
             except Exception as failure:
                 self._machine.log.exception("A slot migration failed", failure)
-                self._set_clock()
+                set_clock(self._machine.clock)
                 migration.fail(job, "Internal error")
             finally:
                 self._plane.hurried -= 1
-            self._wake()
+            self._plane.flush_awake()
 
     # --- the connection --------------------------------------------------------------------------
 
@@ -172,11 +166,9 @@ class SlotCarrier:
         node = cluster.core.state.maybe_member(job.target_id)
         if node is None or not node.ip:
             raise _LinkError("The target node is unknown")
-        contexts = self._contexts()
         try:
             with trio.fail_after(_ANSWER_MAX_S):
-                plain = await trio.open_tcp_stream(node.ip, node.port)
-                stream = await wrap_outgoing(plain, contexts) if contexts else plain
+                stream = await dial(node.ip, node.port, self._contexts())
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             raise _LinkLostError(f"Cannot connect to {node.ip}:{node.port}") from None
         link = _Link(stream, job)
@@ -225,7 +217,7 @@ class SlotCarrier:
             await link.drain(0)
 
     async def _tell_piece(self, export: Export, link: _Link) -> bool:
-        self._set_clock()
+        set_clock(self._machine.clock)
         words = export.next_piece()
         if not words:
             return False
@@ -253,13 +245,13 @@ class SlotCarrier:
                 )
                 return
             migration.withdraw(job)
-            self._wake()
+            self._plane.flush_awake()
             await trio.sleep(_EPOCH_PAUSE_S)
         raise _LinkError("The target does not take the slots")
 
     async def _close_slots(self, job: SlotJob) -> None:
         while True:
-            self._set_clock()
+            set_clock(self._machine.clock)
             if self._machine.slot_migration.close_slots(job):
                 return
             await trio.sleep(0.005)
@@ -275,7 +267,7 @@ class SlotCarrier:
             raise _LinkError("The hand-over took too long")
         if job.is_over:
             return True
-        self._set_clock()
+        set_clock(self._machine.clock)
         migration.grant(job, int(_CLOSED_MAX_S * 2000))
         # From here on nothing may end this but an answer, or the end of the time.
         with trio.CancelScope(shield=True):
@@ -287,11 +279,11 @@ class SlotCarrier:
             except _LinkError as failure:
                 # Another epoch came up in between, or it does not want to: nothing happened.
                 self._machine.log.warning(f"Slot migration {job.name}: {failure}")
-                self._set_clock()
+                set_clock(self._machine.clock)
                 return False
-            self._set_clock()
+            set_clock(self._machine.clock)
             migration.settle(job)
-            self._wake()
+            self._plane.flush_awake()
         return True
 
     async def _find_out(self, job: SlotJob, epoch: int, deadline_s: float) -> None:
@@ -314,7 +306,7 @@ class SlotCarrier:
                     await trio.sleep(_ASK_AGAIN_S)
                 finally:
                     await link.close()
-        self._set_clock()
+        set_clock(self._machine.clock)
         if job.is_over:
             return  # The bus told us.
         if outcome == State.SUCCESS.value.encode():
@@ -323,4 +315,4 @@ class SlotCarrier:
             migration.fail(job, "The target lost what it had been sent")
         else:
             migration.reclaim(job, epoch)
-        self._wake()
+        self._plane.flush_awake()

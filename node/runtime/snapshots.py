@@ -13,6 +13,7 @@ from ..keyspace import Keyspace
 from ..observe.traffic import memory_in_use
 from ..persistence.rdb import SnapshotFacts, write_snapshot
 from .disk import Disk
+from .gentle import GENTLE_PIECE_BYTES, gently
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -25,6 +26,7 @@ def snapshot_facts(machine: "Machine", *, is_aof_base: bool = False) -> Snapshot
     """What a snapshot taken now says of this node."""
     history = machine.persistence.replication_facts()
     identity, offset, database = history if history is not None else (None, 0, 0)
+    cluster = machine.cluster
     return SnapshotFacts(
         created_s=machine.clock.now_ms // 1000,
         used_memory_bytes=memory_in_use(machine),
@@ -32,6 +34,7 @@ def snapshot_facts(machine: "Machine", *, is_aof_base: bool = False) -> Snapshot
         replication_offset=offset,
         replication_database=database,
         is_aof_base=is_aof_base,
+        node_id=None if cluster is None else cluster.core.node_id.encode(),
     )
 
 
@@ -47,7 +50,7 @@ def snapshot_pieces(
         compress=config.rdbcompression,
         checksum=config.rdbchecksum,
         functions=machine.persistence.function_sources(),
-        piece_bytes=1 if delay_us > 0 else 1 << 16,
+        piece_bytes=1 if delay_us > 0 else GENTLE_PIECE_BYTES,
     )
     for piece in pieces:
         yield piece
@@ -79,13 +82,16 @@ def temporary_snapshot_path(path: str, pid: int) -> str:
     return os.path.join(os.path.dirname(path), f"temp-{pid}.rdb")
 
 
-def save_snapshot(machine: "Machine", disk: Disk, path: str) -> None:
+def save_snapshot(
+    machine: "Machine", disk: Disk, path: str, *, in_background: bool = False
+) -> None:
     """Write a snapshot and put it in the place of the old one. Raises OSError."""
     temporary = temporary_snapshot_path(path, os.getpid())
+    pieces = snapshot_pieces(machine)
     write_file(
         disk,
         temporary,
-        snapshot_pieces(machine),
+        gently(pieces) if in_background else pieces,
         syncs_in_portions=machine.config.rdb_save_incremental_fsync,
     )
     try:

@@ -177,6 +177,12 @@ async def wrap_outgoing(
     return await _wrap(trio.SSLStream(stream, contexts.client, https_compatible=True))
 
 
+async def dial(host: str, port: int, contexts: TlsContexts | None) -> trio.abc.Stream:
+    """A connection to another node, encrypted if links are; raises what its two steps raise."""
+    stream = await trio.open_tcp_stream(host, port)
+    return stream if contexts is None else await wrap_outgoing(stream, contexts)
+
+
 async def _wrap(
     stream: "trio.SSLStream[trio.SocketStream]",
 ) -> "trio.SSLStream[trio.SocketStream]":

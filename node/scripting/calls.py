@@ -9,9 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+import hiredis
+
 from ...slots.hashing import key_slot
 from ..errors import OUT_OF_MEMORY, CommandError
 from ..registry import Command, Flag
+from ..resp.encoder import RESP2
 from ..session import ClientKind
 from .running import Running
 
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
     from ..machine import Machine
     from ..session import Session
 
-#: What a command answered: a value as it is, or nothing and the reply to decode (the third: it is
-#: a status line, and already bare).
-Answer = bytes | int | bool | tuple[None, bytes] | tuple[None, bytes, bool]
+#: What a script gets for one element of a reply.
+Item = bytes | int | bool
+#: What a command answered: a value as it is; or nothing and the reply to decode (the third: it is a
+#: status line, and already bare); or twice nothing, and the elements of an array.
+Answer = Item | tuple[None, bytes] | tuple[None, bytes, bool] | tuple[Item | None, ...]
 #: What Lua hands in; anything but bytes and numbers is refused.
 Word = bytes | float
 
@@ -52,6 +57,12 @@ _BAD_CHECK: Final = b"ERR Invalid command passed to redis.acl_check_cmd()"
 _WRITES: Final = Flag.WRITE | Flag.MAY_REPLICATE
 #: Groups of commands that no switch allows to scripts: they change what a script runs in.
 _NEVER_IN_SCRIPTS: Final = frozenset({"scripting", "transactions", "connection", "pubsub"})
+_WHOLE_MAX: Final = 1 << 53
+_NOTHING, _BULK, _INTEGER, _STATUS, _ARRAY, _MINUS = (*b"\0$:+*-",)
+#: Arrays that are read here, not by Lua; those of more elements could be too much for its stack.
+_LONG_BYTES: Final = 64
+_ITEMS_MAX: Final = 1000
+_ITEM_KINDS: Final = frozenset({bytes, int, bool})
 #: How long a command may take before anybody wants to hear of it.
 _SLOW_NS: Final = 1_000_000
 
@@ -63,6 +74,8 @@ class ScriptCalls:
         self._machine = machine
         self._gate = machine.gate
         self._running = running
+        self._timer = machine.timer
+        self._reader = hiredis.Reader()
         #: Commands that may be run, by the names that scripts used; with whether they write.
         self._known: dict[bytes, tuple[Command, int, int, bool]] = {}
 
@@ -70,6 +83,7 @@ class ScriptCalls:
         """redis.call and redis.pcall."""
         running = self._running
         session = running.session
+        assert session is not None
         try:
             for word in words:
                 if word.__class__ is not bytes:
@@ -81,7 +95,6 @@ class ScriptCalls:
             command, low, high, may_write = self._known.get(args[0]) or self._find(args)
             if not low <= len(args) <= high:
                 raise _WRONG_COUNT
-            assert session is not None
             if running.is_plain:
                 if may_write:
                     if running.rules.read_only:
@@ -97,16 +110,40 @@ class ScriptCalls:
         except Exception as failure:
             self._machine.log.exception("A command of a script failed", failure)
             return None, _INTERNAL
-        kind = raw[:1]
-        if kind == b"$":
-            if raw[1] == 45:
+        kind = raw[0] if raw else _NOTHING
+        if kind == _BULK:
+            if raw[1] == _MINUS:
                 return False
             return raw[raw.index(b"\n") + 1 : -2]
-        if kind == b":":
+        if kind == _INTEGER:
             return int(raw[1:-2])
-        if kind == b"+":
+        if kind == _STATUS:
             return None, raw[1:-2], True
+        if kind == _ARRAY and len(raw) >= _LONG_BYTES and session.encoder is RESP2:
+            items = self._maybe_items(raw)
+            if items is not None:
+                return None, None, *items
         return None, raw or b"*0\r\n"
+
+    def _maybe_items(self, raw: bytes) -> list[Item] | None:
+        """The elements of an array of texts, numbers and nulls as Lua has them; None: another
+        array.
+
+        The parser does not tell texts from status lines: what looks like one is left to Lua.
+        """
+        if b"\n+" in raw:
+            return None
+        reader = self._reader
+        reader.feed(raw)
+        items = reader.gets()
+        if type(items) is not list or reader.has_data():
+            self._reader = hiredis.Reader()
+            return None
+        if len(items) > _ITEMS_MAX:
+            return None
+        if None in items:
+            items = [False if item is None else item for item in items]
+        return items if _ITEM_KINDS.issuperset(map(type, items)) else None
 
     def _find(self, args: list[bytes]) -> tuple[Command, int, int, bool]:
         """The command that a script means; raises CommandError if there is none for it."""
@@ -139,8 +176,7 @@ class ScriptCalls:
 
     def _run(self, session: "Session", command: Command, args: list[bytes]) -> bytes:
         """Run a command on a node on which nothing special is going on."""
-        timer = self._machine.timer
-        statistics = command.statistics
+        timer, statistics = self._timer, command.statistics
         started_ns = timer()
         try:
             return command.function(session, args)
@@ -151,7 +187,8 @@ class ScriptCalls:
             elapsed_ns = timer() - started_ns
             statistics.nanoseconds += elapsed_ns
             statistics.histogram[(elapsed_ns // 1000).bit_length()] += 1
-            if elapsed_ns >= _SLOW_NS or 0 <= self._machine.slowlog.threshold_us < 1000:
+            # Who wants to hear of quicker ones has every client pass the gate.
+            if elapsed_ns >= _SLOW_NS:
                 self._gate.note_slow(session, command, args, elapsed_ns)
 
     def _check(
@@ -217,7 +254,7 @@ class ScriptCalls:
         session = self._running.session
         assert session is not None
         try:
-            args = _as_words(words)
+            args = list(_as_words(words))
         except CommandError as failure:
             return failure.text
         if not args:
@@ -227,17 +264,21 @@ class ScriptCalls:
             command = command.subcommands.get(args[1].upper())
         if command is None:
             return _BAD_CHECK
-        return session.account.maybe_denial(command, list(args)) is None
+        return session.account.maybe_denial(command, args) is None
 
 
 def _as_words(words: Sequence[Word]) -> tuple[bytes, ...]:
     """Arguments as a command gets them; raises CommandError for what is no text and no number."""
-    return tuple(word if type(word) is bytes else _number(word) for word in words)
+    return (*[word if type(word) is bytes else _number(word) for word in words],)
 
 
 def _number(word: Word) -> bytes:
+    """An argument that is no text as a command gets it; raises CommandError for what is no number.
+
+    Of whole numbers Lua knows 53 bits.
+    """
     if type(word) is int:
-        return b"%.17g" % word
+        return b"%d" % word if -_WHOLE_MAX < word < _WHOLE_MAX else b"%.17g" % word
     if type(word) is not float:
         raise _NO_TEXT
     if word != word:

@@ -17,34 +17,38 @@ local function with_signs(...)
     end
     return unpack(words, 1, count)
 end
-local function redis_pcall(...)
-    local a, b, c, d = ...
-    local value, raw, is_status
-    if a == 0 or b == 0 or c == 0 or d == 0 or select('#', ...) > 4 then
-        value, raw, is_status = host_call(with_signs(...))
-    else
-        value, raw, is_status = host_call(...)
-    end
-    if raw == nil then return value end
+-- What the host answers: a value; or nil and a reply (a status line if a third is true); or twice
+-- nil and the elements of an array.
+local function take(value, raw, is_status, ...)
+    if value ~= nil then return value end
+    if raw == nil then return {is_status, ...} end
     if is_status then return {ok = raw} end
     return (decode(raw, 1))
+end
+local function redis_pcall(...)
+    local a, b, c, d, e, f, g, h = ...
+    if a == 0 or b == 0 or c == 0 or d == 0 or e == 0 or f == 0 or g == 0 or h ~= nil then
+        return take(host_call(with_signs(...)))
+    end
+    return take(host_call(...))
 end
 local redis = {pcall = redis_pcall, REDIS_VERSION = version, REDIS_VERSION_NUM = version_number,
     LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
     REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3}
-function redis.call(...)
-    local a, b, c, d = ...
-    local value, raw, is_status
-    if a == 0 or b == 0 or c == 0 or d == 0 or select('#', ...) > 4 then
-        value, raw, is_status = host_call(with_signs(...))
-    else
-        value, raw, is_status = host_call(...)
-    end
-    if raw == nil then return value end
+local function take_or_fail(value, raw, is_status, ...)
+    if value ~= nil then return value end
+    if raw == nil then return {is_status, ...} end
     if is_status then return {ok = raw} end
     value = decode(raw, 1)
     if sub(raw, 1, 1) == '-' then error(value, 0) end
     return value
+end
+function redis.call(...)
+    local a, b, c, d, e, f, g, h = ...
+    if a == 0 or b == 0 or c == 0 or d == 0 or e == 0 or f == 0 or g == 0 or h ~= nil then
+        return take_or_fail(host_call(with_signs(...)))
+    end
+    return take_or_fail(host_call(...))
 end
 function redis.error_reply(text)
     if type(text) ~= 'string' then return fails('ERR wrong number or type of arguments') end

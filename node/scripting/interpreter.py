@@ -52,6 +52,7 @@ class Interpreter:
     def __init__(self, machine: "Machine", running: Running, *, for_functions: bool) -> None:
         self._machine = machine
         self._running = running
+        self._effects = machine.keyspace.effects
         self._for_functions = for_functions
         #: What Lua calls the texts of scripts in its complaints.
         self._source = b"user_function" if for_functions else b"user_script"
@@ -109,8 +110,7 @@ class Interpreter:
     ) -> bytes:
         """Run a script or function for a request whose keys and arguments begin with the fourth
         word; returns its reply, raises CommandError with its error."""
-        running = self._running
-        effects = self._machine.keyspace.effects
+        running, effects = self._running, self._effects
         database, encoder, may_block = session.db, session.encoder, session.may_block
         running.begin(session, name, request, rules, self._for_functions)
         if keys_count and not rules.allow_cross_slot:

@@ -103,6 +103,8 @@ class Running:
         if session is None:
             return False
         try:
+            if machine.cluster is not None:
+                machine.cluster.keep_alive(self.elapsed_ms)
             threshold_ms = machine.config.busy_reply_threshold
             if threshold_ms <= 0 or self.elapsed_ms < threshold_ms:
                 return self.must_stop

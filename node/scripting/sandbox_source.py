@@ -253,14 +253,21 @@ G.coroutine = protect({
 local decode
 local function decode_items(raw, at, count)
     local items = {}
-    for i = 1, count do items[i], at = decode(raw, at) end
+    for i = 1, count do
+        local size, start = match(raw, '^%$(%d+)\r\n()', at)
+        if size then
+            at = start + size
+            items[i] = sub(raw, start, at - 1)
+            at = at + 2
+        else
+            items[i], at = decode(raw, at)
+        end
+    end
     return items, at
 end
 function decode(raw, at)
-    local kind = sub(raw, at, at)
-    local stop = find(raw, '\r\n', at, true)
-    local line = sub(raw, at + 1, stop - 1)
-    at = stop + 2
+    local kind, line
+    kind, line, at = match(raw, '^(.)([^\r]*)\r\n()', at)
     if kind == '$' then
         local size = tonumber(line)
         if size < 0 then return false, at end
@@ -304,7 +311,19 @@ end
 local function in_one_line(text) return (gsub(text, '[\r\n]', ' ')) end
 
 -- Values of Lua as replies.
-local function encode(out, value, protocol, is_three, slots)
+local encode
+local function encode_items(out, value, protocol, is_three, slots)
+    local place, count = #out + 1, 0
+    out[place] = ''
+    while true do
+        local item = rawget(value, count + 1)
+        if item == nil then break end
+        count = count + 1
+        encode(out, item, protocol, is_three, slots + 1)
+    end
+    out[place] = '*' .. count .. '\r\n'
+end
+function encode(out, value, protocol, is_three, slots)
     -- As deep as the stack of a converter in C goes, with so many places for each level.
     if slots > 7995 then
         out[#out + 1] = '-ERR reached lua stack limit\r\n'
@@ -334,6 +353,10 @@ local function encode(out, value, protocol, is_three, slots)
     elseif kind ~= 'table' then out[#out + 1] = null
     else
         value = behind[value] or value
+        local is_list = not getmetatable(value) and value.err == nil and value.ok == nil
+            and value.double == nil and value.map == nil and value.set == nil
+            and value.big_number == nil and value.verbatim_string == nil
+        if is_list then encode_items(out, value, protocol, is_three, slots) return end
         local got = rawget(value, 'err')
         if type(got) == 'string' then
             out[#out + 1] = '-' .. in_one_line(got) .. '\r\n'
@@ -394,15 +417,7 @@ local function encode(out, value, protocol, is_three, slots)
             end
             return
         end
-        local place, count = #out + 1, 0
-        out[place] = ''
-        while true do
-            local item = rawget(value, count + 1)
-            if item == nil then break end
-            count = count + 1
-            encode(out, item, protocol, is_three, slots + 1)
-        end
-        out[place] = '*' .. count .. '\r\n'
+        encode_items(out, value, protocol, is_three, slots)
     end
 end
 

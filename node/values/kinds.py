@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from .hashvalue import HashValue
+from .limits import DEFAULT_LIMITS
 from .listvalue import ListValue
 from .numbers import parse_integer
+from .packed import PACKED_KINDS, Packed
 from .setvalue import SetValue
 from .streamvalue import StreamValue
 from .zsetvalue import ZSetValue
@@ -108,6 +110,10 @@ def _own_encoding(value: Any, config: "Config") -> bytes:
     return name
 
 
+def _packed_encoding(value: Packed, config: "Config") -> bytes:
+    return _own_encoding(value.unpacked(DEFAULT_LIMITS), config)
+
+
 def _register_collection(value_class: type, name: bytes) -> None:
     register(value_class, Kind(name, _own_encoding, methodcaller("copy"), len))
 
@@ -119,3 +125,6 @@ _register_collection(HashValue, b"hash")
 _register_collection(SetValue, b"set")
 _register_collection(ZSetValue, b"zset")
 _register_collection(StreamValue, b"stream")
+for _packed in PACKED_KINDS:
+    # Immutable, and small.
+    register(_packed, Kind(_packed.type_name, _packed_encoding, _same, _one))

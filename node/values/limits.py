@@ -9,6 +9,11 @@ from typing import Final
 
 from attrs import define
 
+#: What `list-max-listpack-size` says in the place of so many bytes.
+_NODE_BYTES: Final = {-1: 4096, -2: 8192, -3: 16384, -4: 32768, -5: 65536}
+#: However many elements a node may have, its bytes are limited all the same.
+_NODE_SAFETY_BYTES: Final = 8192
+
 
 @define(eq=False)
 class CollectionLimits:
@@ -29,6 +34,21 @@ class CollectionLimits:
     #: Redis 7.2 keeps short lists and short sets of strings in a listpack; Redis 7.0 does neither.
     has_listpack_lists: bool = True
     has_listpack_sets: bool = True
+
+    def exceeds_list_node(self, size: int, count: int, divisor: int) -> bool:
+        """Whether that is too much for one node of a list, or (`divisor`) a part of a node."""
+        limit = self.list_max_listpack_size
+        if limit < 0:
+            return size > _NODE_BYTES.get(limit, 65536) // divisor
+        if divisor == 1 and size > _NODE_SAFETY_BYTES:
+            return True
+        return count > max(limit, 1) // divisor
+
+    @property
+    def half_list_node_elements(self) -> int:
+        """No half of a node of a list has more elements, each being two bytes at least."""
+        limit = self.list_max_listpack_size
+        return _NODE_BYTES.get(limit, 65536) // 4 if limit < 0 else max(limit, 1) // 2
 
 
 #: For values that belong to no node.

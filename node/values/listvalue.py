@@ -28,9 +28,6 @@ _FLAT: Final = 256
 _UNPACKED_EDGE: Final = 8
 _EMPTY_BYTES: Final = 200
 _ELEMENT_BYTES: Final = 9
-_NODE_BYTES: Final = {-1: 4096, -2: 8192, -3: 16384, -4: 32768, -5: 65536}
-#: However many elements a node may have, its bytes are limited all the same.
-_NODE_SAFETY_BYTES: Final = 8192
 _MANY: Final = 1 << 62
 
 
@@ -45,10 +42,18 @@ class ListValue:
         self.limits = limits
         self._lay_out(list(elements))
         self.is_quicklist = not limits.has_listpack_lists
-        #: The length of the listpack; -1 where nobody needs to know.
-        self._listpack_bytes = -1 if self.is_quicklist else self._measure()
+        #: The length of the listpack; -1 where nobody needed to know.
+        self._listpack_bytes = -1
         if not self.is_quicklist:
             self._grow(0, 0)
+
+    @classmethod
+    def from_compact(cls, elements: list[bytes], limits: CollectionLimits) -> "ListValue":
+        """A short list that has the most compact encoding there is, and is not measured yet."""
+        value = cls(limits=limits)
+        value._lay_out(elements)
+        value._listpack_bytes = -1
+        return value
 
     def _lay_out(self, elements: list[bytes]) -> None:
         self._count = len(elements)
@@ -63,7 +68,7 @@ class ListValue:
         self._chunks = [elements[start : start + _CHUNK] for start in starts]
         self._starts = list(starts)
         for number in range(_UNPACKED_EDGE, len(starts) - _UNPACKED_EDGE):
-            self._pack(number)
+            self._settle(number)
 
     # --- chunks ------------------------------------------------------------------------------
 
@@ -79,18 +84,12 @@ class ListValue:
             chunk = self._chunks[number] = unpack(chunk)
         return chunk
 
-    def _pack(self, number: int) -> None:
-        """Pack a chunk, if that is of any use."""
-        chunk = self._chunks[number]
-        if isinstance(chunk, list):
-            packed = maybe_pack(chunk)
-            if packed is not None:
-                self._chunks[number] = packed
-
     def _settle(self, number: int) -> None:
-        """Pack a chunk that was changed, unless it is near an end."""
+        """Pack a chunk that was changed, unless it is near an end or that is of no use."""
         if _UNPACKED_EDGE <= number < len(self._chunks) - _UNPACKED_EDGE:
-            self._pack(number)
+            chunk = self._chunks[number]
+            if isinstance(chunk, list):
+                self._chunks[number] = maybe_pack(chunk) or chunk
 
     def _find(self, index: int) -> tuple[int, int]:
         """The chunk of an index, and the place in it."""
@@ -105,12 +104,6 @@ class ListValue:
         """The index of a chunk's first element."""
         starts = self._starts
         return 0 if starts is None else starts[number] - starts[0]
-
-    def _shift_starts(self, number: int, by: int) -> None:
-        """The chunks from `number` on moved, as one before them grew or shrank."""
-        starts = self._starts
-        if starts is not None:
-            starts[number:] = [start + by for start in starts[number:]]
 
     def _cut(self, number: int, place: int) -> None:
         """Make two chunks of an unpacked one."""
@@ -148,18 +141,12 @@ class ListValue:
             self._grow(sum(map(len, values)), len(values))
 
     def _grow(self, more_bytes: int, more_elements: int) -> None:
-        if self._exceeds(self._listpack_bytes + more_bytes, self._count + more_elements, 1):
+        if self._listpack_bytes < 0:
+            self._listpack_bytes = self._measure()
+        size = self._listpack_bytes + more_bytes
+        if self.limits.exceeds_list_node(size, self._count + more_elements, 1):
             self.is_quicklist = True
             self._listpack_bytes = -1
-
-    def _exceeds(self, size: int, count: int, divisor: int) -> bool:
-        """Whether that is too much for one node, or (`divisor`) for a part of a node."""
-        limit = self.limits.list_max_listpack_size
-        if limit < 0:
-            return size > _NODE_BYTES.get(limit, 65536) // divisor
-        if divisor == 1 and size > _NODE_SAFETY_BYTES:
-            return True
-        return count > max(limit, 1) // divisor
 
     def _measure(self) -> int:
         return LISTPACK_OVERHEAD + sum(map(entry_size, self))
@@ -171,15 +158,13 @@ class ListValue:
         """
         if not self.is_quicklist or not self.limits.has_listpack_lists:
             return
-        limit = self.limits.list_max_listpack_size
-        # An element takes two bytes at least: longer lists need not be measured.
-        most = _NODE_BYTES.get(limit, 65536) // 4 if limit < 0 else max(limit, 1) // 2
-        if self._count > most:
+        if self._count > self.limits.half_list_node_elements:
+            # No need to measure.
             self._listpack_bytes = -1
             return
         if self._listpack_bytes < 0:
             self._listpack_bytes = self._measure()
-        if not self._exceeds(self._listpack_bytes, self._count, 2):
+        if not self.limits.exceeds_list_node(self._listpack_bytes, self._count, 2):
             self.is_quicklist = False
 
     # --- both ends ---------------------------------------------------------------------------
@@ -197,12 +182,8 @@ class ListValue:
             self._listpack_bytes += entry_size(value)
         if self._starts is not None:
             self._starts[0] -= 1
-            if len(chunk) < 2 * _CHUNK:
-                return
-            self._cut(0, _CHUNK)
-            self._settle(_UNPACKED_EDGE)
-        elif len(chunk) > _FLAT:
-            self._lay_out(chunk)
+        if len(chunk) >= 2 * _CHUNK:
+            self._divide(chunk, at_head=True)
 
     def push_right(self, value: bytes) -> None:
         """Add an element at the tail."""
@@ -212,11 +193,33 @@ class ListValue:
         chunk.append(value)
         if self._listpack_bytes >= 0:
             self._listpack_bytes += entry_size(value)
+        if len(chunk) >= 2 * _CHUNK:
+            self._divide(chunk, at_head=False)
+
+    def push_many(self, values: list[bytes], at_head: bool) -> None:
+        """Add elements at one end, one after the other."""
+        if self._listpack_bytes >= 0:
+            self._listpack_bytes += sum(map(entry_size, values))
+        for start in range(0, len(values), _CHUNK):
+            piece = values[start : start + _CHUNK]
+            self._count += len(piece)
+            chunk = self._chunks[0 if at_head else -1]
+            assert type(chunk) is list
+            if at_head:
+                piece.reverse()
+                chunk[:0] = piece
+                if self._starts is not None:
+                    self._starts[0] -= len(piece)
+            else:
+                chunk += piece
+            if len(chunk) >= 2 * _CHUNK:
+                self._divide(chunk, at_head)
+
+    def _divide(self, chunk: list[bytes], at_head: bool) -> None:
+        """The first or last chunk has grown: cut it if it is too long."""
         if self._starts is not None:
-            if len(chunk) < 2 * _CHUNK:
-                return
-            self._cut(len(self._chunks) - 1, _CHUNK)
-            self._settle(len(self._chunks) - 1 - _UNPACKED_EDGE)
+            self._cut(0 if at_head else len(self._chunks) - 1, _CHUNK)
+            self._settle(_UNPACKED_EDGE if at_head else len(self._chunks) - 1 - _UNPACKED_EDGE)
         elif len(chunk) > _FLAT:
             self._lay_out(chunk)
 
@@ -297,10 +300,6 @@ class ListValue:
         del found[length:]
         return found
 
-    def maybe_find(self, value: bytes) -> int | None:
-        """The index of the first element that equals `value`, or None."""
-        return next(self.positions(value), None)
-
     def positions(
         self, value: bytes, is_reversed: bool = False, longest_look: int = _MANY
     ) -> Iterator[int]:
@@ -358,11 +357,12 @@ class ListValue:
         self._count += 1
         if self._listpack_bytes >= 0:
             self._listpack_bytes += entry_size(value)
-        if self._starts is None:
+        starts = self._starts
+        if starts is None:
             if len(chunk) > _FLAT:
                 self._lay_out(chunk)
             return
-        self._shift_starts(number + 1, 1)
+        starts[number + 1 :] = [start + 1 for start in starts[number + 1 :]]
         if len(chunk) >= 2 * _CHUNK:
             self._cut(number, _CHUNK)
             self._settle(number + 1)

@@ -19,6 +19,8 @@ _LOAD: Final = 512
 _JOINED: Final = _LOAD
 _BLOCK_BITS: Final = 5
 _BLOCK: Final = 1 << _BLOCK_BITS
+#: After so many ranks without a change between it pays to know where every chunk starts.
+_MANY_QUESTIONS: Final = 32
 
 _last_of = itemgetter(-1)
 
@@ -26,7 +28,15 @@ _last_of = itemgetter(-1)
 class ScoreOrder:
     """Members in the order of their scores. Scores are never NaN, and no member is added twice."""
 
-    __slots__ = ("_block_sizes", "_last_scores", "_member_chunks", "_score_chunks", "count")
+    __slots__ = (
+        "_block_sizes",
+        "_last_scores",
+        "_member_chunks",
+        "_questions",
+        "_score_chunks",
+        "_starts",
+        "count",
+    )
 
     def __init__(self, scores: dict[bytes, float]) -> None:
         # Sorting by member first and then, stably, by score compares no pairs: twice as fast.
@@ -43,6 +53,9 @@ class ScoreOrder:
         self._last_scores = array("d", [chunk[-1] for chunk in self._score_chunks])
         #: Members in each block of chunks; None after the chunks themselves changed.
         self._block_sizes: list[int] | None = None
+        #: The rank of each chunk's first member; None unless many asked since the last change.
+        self._starts: list[int] | None = None
+        self._questions = 0
 
     # --- places ------------------------------------------------------------------------------
 
@@ -57,6 +70,14 @@ class ScoreOrder:
 
     def _rank(self, chunk: int, offset: int) -> int:
         """How many members are before a place."""
+        starts = self._starts
+        if starts is not None:
+            return starts[chunk] + offset
+        self._questions += 1
+        if self._questions > _MANY_QUESTIONS:
+            lengths = map(len, self._score_chunks)
+            starts = self._starts = list(accumulate(lengths, initial=0))
+            return starts[chunk] + offset
         block = chunk >> _BLOCK_BITS
         return (
             sum(self._blocks()[:block])
@@ -155,6 +176,8 @@ class ScoreOrder:
     def add(self, score: float, member: bytes) -> None:
         """A member came."""
         self.count += 1
+        self._starts = None
+        self._questions = 0
         last_scores = self._last_scores
         chunk = self._chunk_for(score, member)
         if chunk == len(last_scores):
@@ -203,6 +226,8 @@ class ScoreOrder:
         scores = self._score_chunks[chunk]
         del scores[start : start + taken]
         self.count -= taken
+        self._starts = None
+        self._questions = 0
         if self._block_sizes is not None:
             self._block_sizes[chunk >> _BLOCK_BITS] -= taken
         if start == len(scores):

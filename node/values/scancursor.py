@@ -24,7 +24,9 @@ _BUCKET_SIZE: Final = 32
 #: A bucket drawn at random is refused in proportion to its emptiness; so often, then we count.
 _DRAWS: Final = 64
 #: Up to here walking to a random position is as fast as an index.
-_WALK_LIMIT: Final = 256
+WALK_LIMIT: Final = 256
+#: Fewer members in a bucket, on average, are too few: half of all draws would be refused.
+_SPARSE_BUCKET: Final = 8
 #: So many changes are no reason to drop the index of a small collection.
 _KEPT_CHANGES: Final = 64
 
@@ -42,7 +44,7 @@ class Chooser(Protocol):
 class MemberIndex:
     """The members of one collection by hash. Its owner reports every member that comes or goes."""
 
-    __slots__ = ("_buckets", "_room", "_shift", "changes", "count")
+    __slots__ = ("_buckets", "_room", "_room_until", "_shift", "changes", "count")
 
     def __init__(self, members: Collection[bytes]) -> None:
         #: Additions and removals since somebody last looked anything up.
@@ -56,10 +58,15 @@ class MemberIndex:
         for member in members:
             buckets[crc32(member) >> shift].append(member)
         self._buckets = buckets
-        #: No bucket has more members.
-        self._room = max(map(len, buckets))
         self._shift = shift
         self.count = count
+        self._find_room()
+
+    def _find_room(self) -> None:
+        #: No bucket has more members.
+        self._room = max(map(len, self._buckets))
+        #: With so few members there may be much less room in use.
+        self._room_until = self.count * 3 // 4
 
     def __iter__(self) -> Iterator[bytes]:
         for bucket in self._buckets:
@@ -79,10 +86,36 @@ class MemberIndex:
     def remove(self, member: bytes) -> None:
         """A member went."""
         self._buckets[crc32(member) >> self._shift].remove(member)
-        self.count -= 1
         self.changes += 1
-        if self.count * 2 < len(self._buckets):
-            self._build(list(self), self.count)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """One member less: keep the buckets well filled, so that few draws are refused."""
+        self.count -= 1
+        if self.count <= self._room_until:
+            if self.count < len(self._buckets) * _SPARSE_BUCKET and len(self._buckets) > 1:
+                self._build(list(self), self.count)
+            else:
+                self._find_room()
+
+    def take(self, rng: Chooser) -> bytes:
+        """One member, each equally likely, which goes."""
+        self.changes = 0
+        buckets = self._buckets
+        room = self._room
+        for _ in range(_DRAWS):
+            number, place = divmod(rng.randrange(len(buckets) * room), room)
+            bucket = buckets[number]
+            if place < len(bucket):
+                member = bucket[place]
+                last = bucket.pop()
+                if place < len(bucket):
+                    bucket[place] = last
+                self._shrink()
+                return member
+        member = self.pick(rng)
+        self.remove(member)
+        return member
 
     def pick(self, rng: Chooser) -> bytes:
         """One member, each equally likely."""
@@ -211,7 +244,7 @@ class Indexed:
     def random_member(self, rng: Chooser) -> bytes:
         """Some member, each equally likely; there must be one."""
         size = len(self)
-        if size <= _WALK_LIMIT and self._index is None:
+        if size <= WALK_LIMIT and self._index is None:
             return next(islice(self, rng.randrange(size), None))
         return self._indexed().pick(rng)
 
@@ -220,7 +253,7 @@ class Indexed:
         size = len(self)
         if count >= size:
             return list(self)
-        if size <= _WALK_LIMIT or count * 3 > size:
+        if size <= WALK_LIMIT or count * 3 > size:
             return rng.sample(list(self), count)
         pick = self._indexed().pick
         chosen: dict[bytes, None] = {}

@@ -25,6 +25,9 @@ Entry = tuple[StreamId, Fields]
 
 #: No listpack is longer, whatever `stream-node-max-bytes` says.
 _LONGEST_LISTPACK: Final = 1 << 30
+#: What the small integers take in a listpack.
+_SIZED: Final = 1 << 12
+_SIZES: Final = [integer_entry_size(number) for number in range(_SIZED)]
 _NODE_BYTES: Final = 600
 _TUPLE_BYTES: Final = 64
 
@@ -81,7 +84,9 @@ class StreamNode:
 
     def append(self, entry_id: StreamId, fields: Fields) -> None:
         """Add an entry with a higher ID than any before."""
-        texts = self._open()
+        texts = self._texts
+        if type(texts) is not list:
+            texts = self._open()
         milliseconds, sequence = entry_id
         names = self._fields
         if len(fields) == 2 * len(names) and fields[::2] == names:
@@ -92,8 +97,11 @@ class StreamNode:
         else:
             size = 2 + integer_entry_size(len(fields) // 2) + integer_entry_size(len(fields) + 4)
             size += sum(map(entry_size, fields))
-        size += integer_entry_size(milliseconds - self.first_id[0])
-        size += integer_entry_size(sequence - self.first_id[1])
+        first_milliseconds, first_sequence = self.first_id
+        difference = milliseconds - first_milliseconds
+        size += _SIZES[difference] if difference < _SIZED else integer_entry_size(difference)
+        difference = sequence - first_sequence
+        size += _SIZES[difference] if 0 <= difference < _SIZED else integer_entry_size(difference)
         texts.append(fields)
         self._milliseconds.append(milliseconds)
         self._sequences.append(sequence)

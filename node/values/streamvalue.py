@@ -9,7 +9,7 @@ one entry anywhere 15 us (its node is unpacked), a deletion 3 us.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..memory import bytes_size
@@ -340,6 +340,18 @@ class StreamValue:
         return None if entries_read is None else self.entries_added - entries_read
 
     # --- the whole value -----------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> Sequence[StreamNode]:
+        """The entries as they are kept, in their order; a node may have become empty."""
+        return self._nodes
+
+    def adopt(self, nodes: list[StreamNode]) -> None:
+        """Become a stream of these nodes, whose IDs ascend; all IDs but the first are as before."""
+        self._nodes = nodes
+        self._firsts = [node.first_id for node in nodes]
+        self.length = sum(map(len, nodes))
+        self._find_first()
 
     @property
     def radix_tree_keys(self) -> int:

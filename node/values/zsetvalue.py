@@ -161,25 +161,26 @@ class ZSetValue(dict[bytes, float], Indexed):
             self._give_back_room()
         return list(zip(members, scores, strict=True))
 
-    def _take_end(self, is_last: bool) -> list[tuple[bytes, float]]:
+    def pop_end(self, is_last: bool) -> tuple[bytes, float]:
+        """Remove the lowest or (`is_last`) the highest member; there must be one."""
         member, score = self.order().take_end(is_last)
         del self[member]
         if self._index is not None:
             self._note_change(member, False)
         if not len(self) & CHECK_MASK:
             self._give_back_room()
-        return [(member, score)]
+        return member, score
 
     def pop_lowest(self, count: int) -> list[tuple[bytes, float]]:
         """Remove the `count` lowest members (all, if there are fewer); lowest first."""
         if count == 1 and self:
-            return self._take_end(is_last=False)
+            return [self.pop_end(is_last=False)]
         return self.take_ranks(0, min(count, len(self)))
 
     def pop_highest(self, count: int) -> list[tuple[bytes, float]]:
         """Remove the `count` highest members (all, if there are fewer); highest first."""
         if count == 1 and self:
-            return self._take_end(is_last=True)
+            return [self.pop_end(is_last=True)]
         size = len(self)
         taken = self.take_ranks(max(size - count, 0), size)
         taken.reverse()

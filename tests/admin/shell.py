@@ -12,8 +12,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from clustrio.slots.hashing import key_slot
-from clustrio.tools.bench.clusters import Caller, ClusterNode, running
+from clustrio.tools.bench.clusters import ClusterNode, running
 from clustrio.tools.local.cluster import LocalCluster
+from clustrio.tools.wire import Caller
 
 #: The console script where there is one.
 _SCRIPT: Final = Path(sys.executable).parent / "clustrio"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from clustrio.tools.bench.clusters import CallError
 from clustrio.tools.local.cluster import LocalCluster
+from clustrio.tools.wire import CallError
 
 from .shell import admin, assert_kept, fill, new_cluster, slot_of, start
 

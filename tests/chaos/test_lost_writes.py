@@ -107,6 +107,24 @@ def test_windows(what: FaultSpan, at_ms: float, reason: str) -> None:
     assert ("lost-writes" in broken(story)) == (not reason)
 
 
+@pytest.mark.parametrize(
+    ("earlier", "reason"),
+    [
+        (fault("isolate", 1000, 4000, (3,)), "crash"),
+        (fault("kill", 1000, 4000, (3,)), "crash"),
+        (fault("partition", 1000, 4000, (1,), others=(2, 3)), "crash"),
+        # Long over, not of the one that took over, or nothing that keeps replicas away.
+        (fault("isolate", 100, 1000, (3,)), ""),
+        (fault("isolate", 1000, 4000, (4,)), ""),
+        (fault("fill_disk", 1000, 4000, (3,)), ""),
+    ],
+)
+def test_a_successor_that_had_not_caught_up_is_an_excuse(earlier: FaultSpan, reason: str) -> None:
+    crash = fault("kill", 5000, 9000)
+    story = history([write("k", 1, 2500)], [final("k", [])], [earlier, crash], [SUCCESSOR])
+    assert losses_of(story) == [(1, reason)]
+
+
 def test_who_was_not_replaced_has_no_excuse() -> None:
     story = history([write("k", 1, 1900)], [final("k", [])], [fault("kill", 2000, 2500)])
     assert losses_of(story) == [(1, "")]

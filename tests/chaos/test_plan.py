@@ -135,7 +135,6 @@ def test_all_shipped_plans_are_sound() -> None:
     }  # fmt: skip
     assert wanted <= plans.keys()
     assert all(plan.about for plan in plans.values())
-    assert [name for name, plan in plans.items() if plan.needs_disks] == ["disk-full"]
     recipe = plans["jepsen"]
     assert recipe.node_timeout_ms == 2000
     assert recipe.options["cluster-replica-validity-factor"] == "0"

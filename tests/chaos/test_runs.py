@@ -9,10 +9,8 @@ from clustrio.tools.chaos.cli import load_plan, main
 from clustrio.tools.chaos.history import WRITE, History, lines_of, parse_history_untrusted
 from clustrio.tools.chaos.plan import FaultPlan, Plan, Promises, WorkloadPlan
 from clustrio.tools.chaos.run import run_on_addresses, run_plan
-from clustrio.tools.chaos.small_disks import SmallDisks
 from clustrio.tools.chaos.verdict import judge
 from clustrio.tools.local.cluster import LocalCluster
-from clustrio.tools.local.errors import NotSupportedError
 
 pytestmark = pytest.mark.slow
 
@@ -97,21 +95,10 @@ def test_the_command_runs_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [fault.kind for fault in history.faults] == ["slow"]
 
 
-@pytest.mark.redis_server
-def test_a_disk_can_be_filled_to_the_last_byte() -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_disk_can_be_filled_to_the_last_byte(server: str | None) -> None:
     plan = short(load_plan("disk-full"), 3, FaultPlan("fill_disk", 0.5, 2.0, ("primary:0",)))
-    try:
-        history = run_plan(plan, server="redis-server")
-    except NotSupportedError as failure:
-        pytest.skip(str(failure))
+    history = run_plan(plan, server=server)
     errors = {each.error[:7] for each in history.operations if each.node in (0, -1)}
     assert "MISCONF" in errors
     assert judge(history).figures.lost_writes == 0
-
-
-def test_small_disks_say_why_there_are_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.platform", "darwin")
-    with pytest.raises(NotSupportedError, match="needs Linux and root"):
-        SmallDisks(tmp_path, 1)

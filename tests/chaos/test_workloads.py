@@ -3,8 +3,7 @@
 import pytest
 
 from clustrio.slots.hashing import key_slot
-from clustrio.tools.bench.clusters import Reply
-from clustrio.tools.chaos.client import encode, owners_untrusted
+from clustrio.tools.chaos.client import owners_untrusted
 from clustrio.tools.chaos.history import READ, WRITE, Value
 from clustrio.tools.chaos.load import probe_keys
 from clustrio.tools.chaos.observer import ranges_of
@@ -18,6 +17,7 @@ from clustrio.tools.chaos.workloads import (
     write_commands,
 )
 from clustrio.tools.local.shape import slot_ranges
+from clustrio.tools.wire import Reply, encode
 
 
 @pytest.mark.parametrize("kind", WORKLOADS)
@@ -78,7 +78,7 @@ def test_each_shard_has_a_probe(masters: int) -> None:
 
 
 def test_commands_on_the_wire() -> None:
-    assert encode([["SET", "k", 1], [b"GET", "k"]]) == (
+    assert encode(["SET", "k", 1], [b"GET", "k"]) == (
         b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\n1\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
     )
 

@@ -32,7 +32,8 @@ class LearningCluster(RedisCluster):
 
     def get_node(self, host: Any = None, port: Any = None, node_name: Any = None) -> Any:
         """The node, whether or not the map has it."""
-        found = super().get_node(host, port, node_name)
+        look_up: Any = super().get_node
+        found = look_up(host, port, node_name)
         if found is None and node_name:
             host, _, port = node_name.rpartition(":")
             make_address: Any = Address

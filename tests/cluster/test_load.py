@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 
 from clustrio.tools.bench.clusters import (
-    Caller,
     ClusterNode,
     disagreement,
     form,
@@ -18,6 +17,7 @@ from clustrio.tools.bench.clusters import (
     running,
     wait_until,
 )
+from clustrio.tools.wire import Caller
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis_server]
 

@@ -21,7 +21,8 @@ from clustrio.tools.bench.clusters import (
 from ..support.servers import client_of, start_clustrio, start_redis
 from .load import CheckedLoad, connect
 
-pytestmark = [pytest.mark.slow, pytest.mark.redis_server]
+#: Two thousand slots, key by key, take minutes on a busy machine.
+pytestmark = [pytest.mark.slow, pytest.mark.redis_server, pytest.mark.timeout(500)]
 
 
 def manage(verb: str, node: ClusterNode, *options: str) -> str:
@@ -31,7 +32,7 @@ def manage(verb: str, node: ClusterNode, *options: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr

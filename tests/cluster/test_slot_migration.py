@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from clustrio.tools.bench.clusters import (
-    CallError,
     ClusterNode,
     disagreement,
     form,
@@ -16,6 +15,7 @@ from clustrio.tools.bench.clusters import (
     running,
     wait_until,
 )
+from clustrio.tools.wire import CallError
 
 from ..support.servers import client_of
 from .load import CheckedLoad

@@ -40,7 +40,8 @@ GRAMMAR: Final = [
         weight=3,
     ),
     command("LSET", key, index, _ELEMENT, weight=2),
-    command("LREM", key, _COUNT, _ELEMENT, weight=2),
+    # Damage could put the lowest integer in.
+    command("LREM", key, _COUNT, _ELEMENT, weight=2, takes_damage=False),
     command("LTRIM", key, index, index),
     command("LMOVE", key, key, _SIDE, _SIDE, weight=3),
     command("RPOPLPUSH", key, key),

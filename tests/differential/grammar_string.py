@@ -50,7 +50,8 @@ GRAMMAR: Final = [
     command("MGET", repeat(key)),
     command("MSET", repeat(seq(key, value))),
     command("MSETNX", repeat(seq(key, value), 1, 2)),
-    command("PSETEX", key, milliseconds, value),
+    # Damage might make a short lifetime of the value.
+    command("PSETEX", key, milliseconds, value, takes_damage=False),
     command("SET", key, value, weight=6),
     command("SET", key, value, maybe(_LIFETIME), options("NX", "XX", "GET", "KEEPTTL"), weight=3),
     command("SET", key, value, options(_LIFETIME, "NX", "XX", "GET", "KEEPTTL", _LIFETIME)),

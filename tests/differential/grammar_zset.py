@@ -41,7 +41,8 @@ _LEX: Final = mostly(
     constant(b"", b"x", b"+a", b"-\x00", b"1", b"++", b"\xff", b"(\xff"),
 )
 _LIMIT: Final = seq("LIMIT", index, index)
-#: All members of these have one score: what a range of members is of others, nobody can say.
+#: All members of these have one score: what a range of members is of others, nobody can say. So
+#: commands that ask for one take no damage, which might give them another key.
 _EVEN: Final = constant(b"even", b"even2")
 _COUNT: Final = mostly(
     constant(b"0", b"1", b"2", b"5", b"1000", b"-1", b"-2", b"-5", b"-30"),
@@ -102,12 +103,17 @@ GRAMMAR: Final = [
     command("ZREMRANGEBYRANK", key, index, index),
     command("ZREMRANGEBYSCORE", key, _BOUND, _BOUND),
     command("ZADD", _EVEN, repeat(seq(constant(b"0"), member), 1, 6), weight=3, takes_damage=False),
-    command("ZRANGEBYLEX", _EVEN, _LEX, _LEX, options(_LIMIT), weight=2),
-    command("ZREVRANGEBYLEX", _EVEN, _LEX, _LEX, options(_LIMIT), weight=2),
-    command("ZRANGE", _EVEN, _LEX, _LEX, "BYLEX", options("REV", _LIMIT, "WITHSCORES"), weight=2),
-    command("ZRANGESTORE", key, _EVEN, _LEX, _LEX, "BYLEX", options("REV", _LIMIT)),
-    command("ZLEXCOUNT", _EVEN, _LEX, _LEX, weight=2),
-    command("ZREMRANGEBYLEX", _EVEN, _LEX, _LEX),
+    *[
+        command(name, *words, weight=weight, takes_damage=False)
+        for name, words, weight in (
+            ("ZRANGEBYLEX", (_EVEN, _LEX, _LEX, options(_LIMIT)), 2),
+            ("ZREVRANGEBYLEX", (_EVEN, _LEX, _LEX, options(_LIMIT)), 2),
+            ("ZRANGE", (_EVEN, _LEX, _LEX, "BYLEX", options("REV", _LIMIT, "WITHSCORES")), 2),
+            ("ZRANGESTORE", (key, _EVEN, _LEX, _LEX, "BYLEX", options("REV", _LIMIT)), 1),
+            ("ZLEXCOUNT", (_EVEN, _LEX, _LEX), 2),
+            ("ZREMRANGEBYLEX", (_EVEN, _LEX, _LEX), 1),
+        )
+    ],
     command("ZUNION", _SOURCES, _WEIGHING, maybe("WITHSCORES"), agree=_EXACT, weight=3),
     command("ZINTER", _SOURCES, _WEIGHING, maybe("WITHSCORES"), agree=_EXACT, weight=3),
     command("ZDIFF", _SOURCES, maybe("WITHSCORES"), agree=_EXACT, weight=2),

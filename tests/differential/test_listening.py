@@ -3,13 +3,14 @@
 python -m pytest tests/differential/test_listening.py --differential-steps 20000 --seed 7
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
 
 from ..support.servers import require_redis, start_clustrio, start_redis
 from .grammar_pubsub import draw_moves
+from .grammar_transactions import draw_transactions
 from .listening import Move, play, shortest
 from .runner import Pair
 
@@ -28,11 +29,23 @@ def pair() -> Iterator[Pair]:
         yield Pair(ours, theirs)
 
 
-def test_clients_hear_the_same(pair: Pair, seed: int, pytestconfig: pytest.Config) -> None:
-    random = Random(f"listening {seed}")
-    left = max(EPISODE_MOVES, pytestconfig.option.differential_steps // STEPS_PER_MOVE)
+@pytest.mark.parametrize(
+    ("what", "draw", "share"),
+    [("listening", draw_moves, 1.0), ("transactions", draw_transactions, 0.4)],
+)
+def test_clients_hear_the_same(
+    pair: Pair,
+    what: str,
+    draw: Callable[[Random, int], list[Move]],
+    share: float,
+    seed: int,
+    pytestconfig: pytest.Config,
+) -> None:
+    random = Random(f"{what} {seed}")
+    steps = int(pytestconfig.option.differential_steps * share)
+    left = max(EPISODE_MOVES, steps // STEPS_PER_MOVE)
     while left > 0:
-        moves = draw_moves(random, min(EPISODE_MOVES, left))
+        moves = draw(random, min(EPISODE_MOVES, left))
         left -= len(moves)
         if play(pair, moves) is not None:
             pytest.fail(f"seed {seed}\n{shortest(pair, moves)}", pytrace=False)

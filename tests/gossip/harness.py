@@ -58,7 +58,7 @@ def id_of(name: str) -> str:
     return (name.lower() * 40)[:40]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Wire:
     """One TCP connection."""
 
@@ -73,7 +73,7 @@ class Wire:
         return (self.b, self.b_link) if self.a_link == link_id else (self.a, self.a_link)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Sim:
     """One simulated node: a core, its data, its disk, its connections."""
 
@@ -191,7 +191,7 @@ class Sim:
                 pass
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class World:
     """All nodes, the network between them, and the time."""
 

@@ -122,6 +122,10 @@ class Story:
             case "drop":
                 types = frozenset(int(messages.MessageType[word]) for word in arguments)
                 return commands.DropPacketTypes(types)
+            case "close-on-drop":
+                return commands.CloseOnDrop(True)
+            case "kill-links":
+                return commands.KillLinks(node, to_node=arguments[0] != "from")
         raise ValueError(subcommand)
 
     def on_flood(self, names: list[str], options: dict[str, str]) -> str:

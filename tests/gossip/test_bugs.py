@@ -185,7 +185,8 @@ def wait_for_gossip_quorum(bug: str | None) -> bool:
     """Counts the pings at the very moment of a suspicion."""
     world = formed(bug)
     sim = world.sims["A"]
-    sim.sees("E").ping_sent_at = world.now - 2 * T
+    sim.core.state.note_answer(sim.sees("E"), world.now)
+    sim.core.state.await_answer(sim.sees("E"), world.now - 2 * T)
     sim.sees("E").data_received_at = None
     turn = sim.core._turn(world.now)
     failure.on_tick(turn)
@@ -258,6 +259,7 @@ def count_old_votes(bug: str | None) -> bool:
 def count_replica_reports(bug: str | None) -> bool:
     world = formed(bug)
     sim = world.sims["A"]
+    sim.core.state.await_answer(sim.sees("C"), world.now)
     sim.sees("C").flags |= NodeFlag.PFAIL
     turn = sim.core._turn(world.now)
     for name in "DE":

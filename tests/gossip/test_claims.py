@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from clustrio.gossip.claims import on_claim
 from clustrio.gossip.commands import (
     AddSlots,
     BumpEpoch,
@@ -67,6 +68,45 @@ def test_p31_a_slot_that_becomes_ours_is_on_disk_before_we_claim_it(
     assert outputs.must_sync
     assert outputs.save is not None
     assert mask_of(outputs.save.myself.slots) == sim.myself.mask
+
+
+@pytest.mark.parametrize(("knows_epoch", "must_sync"), [(False, True), (True, False)])
+def test_a_slot_that_we_give_away_is_forgotten_only_if_our_claim_is_the_older_one(
+    knows_epoch: bool, must_sync: bool
+) -> None:
+    """The order to let it go may come before the epoch with which its new owner claims it."""
+    world = World().cluster(3)
+    source, target = world.sims["C"], world.sims["A"]
+    slot = 16_383
+    source.must(BumpEpoch())
+    world.run(1_000)
+    source.must(SetSlotMigrating(slot, id_of("A")))
+    target.must(SetSlotImporting(slot, id_of("C")))
+    if knows_epoch:
+        target.must(BumpEpoch())
+        world.run(1_000)
+    assert (source.sees("A").config_epoch > source.myself.config_epoch) is knows_epoch
+    answer, outputs = source.core.command(SetSlotNode(slot, id_of("A")), world.now)
+    assert isinstance(answer, Done)
+    assert outputs.must_sync is must_sync
+
+
+@pytest.mark.parametrize(("added", "must_sync"), [(-1, True), (0, True), (1, False)])
+def test_a_withheld_slot_that_its_target_claims_is_gone_on_disk_before_we_say_so(
+    added: int, must_sync: bool
+) -> None:
+    """Unless that claim is the newer one: then it does not matter what we come back with."""
+    world = World().cluster(3)
+    sim = world.sims["A"]
+    sim.must(SetSlotMigrating(0, id_of("B")))
+    sim.must(BumpEpoch())
+    assert sim.core.state.withheld == {0}
+    turn = sim.core._turn(world.now)
+    epoch = sim.myself.config_epoch + added
+    mask = sim.sees("B").mask | 1
+    on_claim(turn, sim.sees("B"), epoch, bitmap_of(mask))
+    assert not sim.myself.mask & 1
+    assert turn.must_sync is must_sync
 
 
 def test_p50_an_unassigned_slot_goes_to_whoever_claims_it() -> None:

@@ -252,3 +252,43 @@ def test_p33_a_vote_for_another_attempt_does_not_count() -> None:
         assert link is not None
         world.sims["D"].give(MessageReceived(link.link_id, message))
     assert not world.events(ElectionWon)
+
+
+@pytest.mark.parametrize(("primary_offset", "delay_ms"), [(0, 0), (1_000, 500)])
+def test_an_empty_replica_waits_only_for_data_that_there_may_be(
+    primary_offset: int, delay_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing was ever written, nobody has more than it has."""
+    world = World().cluster(3, 1)
+    monkeypatch.setattr(World, "replicate", lambda world, sim: None)
+    world.sims["A"].own_offset, world.sims["D"].own_offset = primary_offset, 0
+    world.run(2_000)
+    world.kill("A")
+    world.run_until(lambda: bool(world.events(ElectionScheduled, "D")))
+    assert world.events(ElectionScheduled, "D") == [ElectionScheduled(delay_ms, 0, 0)]
+
+
+@pytest.mark.parametrize("latency_ms", [1, 40, 90])
+def test_two_shards_that_ask_in_the_same_epoch_do_not_wait_for_the_next_attempt(
+    latency_ms: int,
+) -> None:
+    """Each has some of the votes, so neither can win: both ask anew at once, not after 4 T."""
+    world = World().cluster(5, 1)
+    epoch = max(sim.core.state.current_epoch for sim in world.sims.values()) + 1
+    world.latency_ms = latency_ms
+
+    def drop(sender: str, receiver: str, message: Message) -> bool:
+        shown = message.header
+        if shown is None or shown.current_epoch != epoch:
+            return False
+        is_early = receiver == "G" and not world.events(VotesAsked, "G")
+        is_request = isinstance(message, FailoverAuthRequest)
+        return is_early or (is_request and sender == "F" and receiver in "DE")
+
+    world.drop = drop
+    for name in "AB":
+        world.kill(name)
+    took = world.run_until(lambda: (world.owner(0), world.owner(4_000)) == ({"F"}, {"G"}))
+    asked = [world.events(VotesAsked, name)[0] for name in "FG"]
+    assert asked == [VotesAsked(epoch), VotesAsked(epoch)]
+    assert took <= 2_000 + 1_500

@@ -1,5 +1,6 @@
 """P28, P29: how often we ping, and how much we tell."""
 
+import random
 from itertools import pairwise
 
 import pytest
@@ -18,11 +19,12 @@ def turn_with(count: int, **options: object) -> Turn:
     """The turn of a node that knows `count` others."""
     world = World()
     sim = world.add_one("A", **options)
+    rng = random.Random(1)
     for number in range(count):
         node_id = f"{number:040x}"
         node = Node(node_id, NodeFlag.PRIMARY, world.now, ip="10.0.0.9", cport=16_379)
         node.mask = 1
-        sim.core.state.nodes[node_id] = node
+        sim.core.state.enter(node, rng)
     return sim.core._turn(world.now)
 
 
@@ -59,30 +61,53 @@ def test_p28_every_peer_is_probed_in_time() -> None:
         assert max(gaps) <= 4_000
 
 
-@pytest.mark.parametrize(("peers", "entries"), [(2, 1), (4, 3), (29, 3), (99, 10), (299, 30)])
+@pytest.mark.parametrize(("peers", "entries"), [(2, 2), (4, 3), (29, 3), (99, 9), (299, 29)])
 def test_p29_size_of_the_gossip(peers: int, entries: int) -> None:
     turn = turn_with(peers)
-    receiver = turn.state.nodes[f"{0:040x}"]
-    sizes = [len(gossip_for(turn, receiver)) for _ in range(20)]
-    assert max(sizes) == entries
+    assert len(gossip_for(turn)) == entries
 
 
 def test_p29_all_suspects_are_told_about() -> None:
     turn = turn_with(50)
     suspects = [f"{number:040x}" for number in range(20, 33)]
     for node_id in suspects:
+        turn.state.await_answer(turn.state.nodes[node_id], turn.now)
         turn.state.nodes[node_id].flags |= NodeFlag.PFAIL
-    told = [entry.node_id for entry in gossip_for(turn, None)]
+    told = [entry.node_id for entry in gossip_for(turn)]
     assert set(suspects) <= set(told)
     assert len(told) == len(set(told))
 
 
-def test_gossip_names_neither_ourselves_nor_the_receiver() -> None:
-    turn = turn_with(5)
-    receiver = turn.state.nodes[f"{3:040x}"]
-    for _ in range(30):
-        told = {entry.node_id for entry in gossip_for(turn, receiver)}
-        assert not told & {id_of("A"), receiver.node_id}
+def test_gossip_tells_about_each_of_the_others_in_its_turn() -> None:
+    turn = turn_with(50)
+    told: list[str] = []
+    for _ in range(10):
+        page = gossip_for(turn)
+        assert gossip_for(turn) is page
+        told += [entry.node_id for entry in page]
+        turn.state.gossip_page = None
+    assert len(told) == len(set(told)) == 50
+    assert id_of("A") not in told
+
+
+def test_gossip_begins_with_what_is_asked_for() -> None:
+    turn = turn_with(50)
+    first = turn.state.nodes[f"{7:040x}"]
+    for _ in range(10):
+        told = [entry.node_id for entry in gossip_for(turn, first)]
+        assert told[0] == first.node_id
+        assert len(told) == len(set(told))
+        turn.state.gossip_page = None
+
+
+def test_news_are_told_within_the_same_tick() -> None:
+    turn = turn_with(50)
+    gossip_for(turn)
+    suspect = turn.state.nodes[f"{7:040x}"]
+    turn.state.await_answer(suspect, turn.now)
+    suspect.flags |= NodeFlag.PFAIL
+    turn.changed()
+    assert suspect.node_id in {entry.node_id for entry in gossip_for(turn)}
 
 
 def test_everything_we_send_survives_the_wire() -> None:

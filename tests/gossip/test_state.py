@@ -1,5 +1,6 @@
 """Slot sets, the slot table, and the invariants that guard it."""
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -27,8 +28,8 @@ def state_of(names: str) -> ClusterState:
     nodes = [Node(id_of(name), NodeFlag.PRIMARY, 0) for name in names]
     nodes[0].flags |= NodeFlag.MYSELF
     state = ClusterState(nodes[0])
-    for node in nodes:
-        state.nodes[node.node_id] = node
+    for node in nodes[1:]:
+        state.enter(node, random.Random(1))
     return state
 
 
@@ -63,7 +64,7 @@ def test_quorum(owners: int, quorum: int) -> None:
     state = state_of("abcdef")
     for number, node in enumerate(list(state.nodes.values())[:owners]):
         state.assign(1 << number, node)
-    assert (state.size, state.quorum) == (owners, quorum)
+    assert (len(state.owners), state.quorum) == (owners, quorum)
 
 
 def break_epoch(state: ClusterState) -> None:

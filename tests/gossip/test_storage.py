@@ -6,12 +6,13 @@ from attrs import evolve
 
 from clustrio.gossip.commands import SetSlotImporting, SetSlotMigrating
 from clustrio.gossip.core import GossipCore
-from clustrio.gossip.messages import NodeFlag
+from clustrio.gossip.events import NodeFailed, NodeRecovered, NodeReported, VotesAsked
+from clustrio.gossip.messages import Fail, NodeFlag, Ping, Pong
 from clustrio.gossip.nodes_conf import StoredCluster, decode_nodes_conf, encode_nodes_conf
 from clustrio.gossip.outputs import BecomeReplica, SlotsMarked, SlotsMoved
 from clustrio.gossip.storage import loaded_state
 
-from .harness import World, id_of
+from .harness import Sim, World, id_of
 
 
 def without_times(stored: StoredCluster) -> StoredCluster:
@@ -105,3 +106,90 @@ def test_a_dead_peer_is_suspected_after_a_restart_too() -> None:
     world.start("A")
     took = world.run_until(lambda: world.sims["A"].sees("B").is_failing)
     assert took <= 2_300
+
+
+def restart_with_fail_of(world: World, name: str, failed: str) -> Sim:
+    """A node starts again from a file that is of a time when another one had failed."""
+    world.kill(name)
+    sim = world.sims[name]
+    nodes = tuple(
+        evolve(node, flags=node.flags | NodeFlag.FAIL) if node.node_id == id_of(failed) else node
+        for node in sim.disk.nodes
+    )
+    sim.disk = evolve(sim.disk, nodes=nodes)
+    sim.sent.clear()
+    world.record_of.clear()
+    world.start(name)
+    return sim
+
+
+def entries_about(sim: Sim, name: str) -> list[int]:
+    """The flags with which a node told of another one."""
+    return [
+        entry.flags
+        for _, _, message in sim.sent
+        if isinstance(message, Ping | Pong)
+        for entry in message.gossip
+        if entry.node_id == id_of(name)
+    ]
+
+
+def test_an_old_fail_is_not_told_on_and_ends_with_the_first_answer() -> None:
+    world = World().cluster(3, 1)
+    sim = restart_with_fail_of(world, "A", "C")
+    assert sim.sees("C").is_failed
+    assert not sim.core.state.is_ok
+    # A reaches all but C for a while.
+    world.cut_pair("A", "C")
+    world.run(500)
+    assert sim.sees("C").is_failed
+    assert sim.sent
+    assert entries_about(sim, "C") == []
+    world.heal()
+    world.run(2_000)
+    recovered = world.events(NodeRecovered, "A")
+    assert recovered == [NodeRecovered(id_of("C"))]
+    reported = world.events(NodeReported)
+    assert NodeReported(id_of("C"), id_of("A")) not in reported
+    assert entries_about(sim, "C")
+
+
+def test_old_fails_of_two_do_not_make_a_majority_of_ones_suspicion() -> None:
+    world = World().cluster(5, 1)
+    for name in "DE":
+        restart_with_fail_of(world, name, "B")
+    world.cut_pair("A", "B")
+    world.cut_pair("D", "B")
+    world.cut_pair("E", "B")
+    # A's PFAIL, and D's and E's before they have any of their own, would be three of five.
+    for name in "DE":
+        world.sims[name].configure(node_timeout_ms=10_000)
+    world.run(5_000)
+    assert world.sims["A"].sees("B").is_suspected
+    failed = world.events(NodeFailed)
+    assert failed == []
+
+
+def test_an_old_fail_elects_nobody() -> None:
+    world = World().cluster(3, 1, replica_validity_factor=0)
+    sim = restart_with_fail_of(world, "D", "A")
+    world.cut_pair("D", "A")
+    world.run(1_500)
+    assert sim.sees("A").is_failed
+    asked = world.events(VotesAsked)
+    assert asked == []
+    assert not any(isinstance(message, Fail) for _, _, message in sim.sent)
+
+
+def test_an_old_fail_of_who_is_dead_is_found_anew() -> None:
+    world = World().cluster(3)
+    world.kill("C")
+    world.run_until(lambda: world.sims["A"].sees("C").is_failed)
+    world.run(200)
+    world.kill("A")
+    world.start("A")
+    sim = world.sims["A"]
+    assert sim.sees("C").is_failed
+    assert not sim.sees("C").is_found_failed
+    assert world.run_until(lambda: sim.sees("C").is_found_failed) <= 2_300
+    assert not sim.core.state.is_ok

@@ -8,7 +8,6 @@ import pytest
 
 from clustrio.tools.bench.clusters import (
     FAIL,
-    Caller,
     ClusterNode,
     disagreement,
     form,
@@ -21,6 +20,7 @@ from clustrio.tools.bench.clusters import (
     start_redis_node,
     wait_until,
 )
+from clustrio.tools.wire import Caller
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis_server]
 

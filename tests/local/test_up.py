@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,8 @@ def test_a_watched_cluster_ends_with_its_watcher(shell: Shell, number: signal.Si
         env=shell.environment,
         stdout=subprocess.PIPE,
         text=True,
+        # Shells have their jobs in the background ignore Ctrl-C, these tests perhaps among them.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     with process.stdout:

@@ -9,7 +9,10 @@ from clustrio.node.session import Session
 
 from .harness import MemoryNode
 
-_KEYS = [b"a", b"b", b"{a}c", b"list", b"hash", b"set", b"zset", b"text", b"many", b"dying"]
+_KEYS = [
+    *(b"a", b"b", b"{a}c", b"list", b"hash", b"set", b"zset", b"stream", b"text", b"many"),
+    b"dying",
+]
 _WORDS = [b"0", b"1", b"7", b"-1", b"007", b"x", b"", b"nan", b"inf", b"9223372036854775807"]
 #: Words after the name, the key included.
 _COMMANDS = {
@@ -24,6 +27,11 @@ _COMMANDS = {
     "HSET": 3,
     "HGET": 2,
     "ZADD": 3,
+    "SPOP": 1,
+    "ZPOPMIN": 1,
+    "ZPOPMAX": 1,
+    "ZRANK": 2,
+    "XADD": 4,
 }
 _COLLECTION = {
     "LPUSH": b"list",
@@ -34,6 +42,11 @@ _COLLECTION = {
     "HSET": b"hash",
     "HGET": b"hash",
     "ZADD": b"zset",
+    "SPOP": b"set",
+    "ZPOPMIN": b"zset",
+    "ZPOPMAX": b"zset",
+    "ZRANK": b"zset",
+    "XADD": b"stream",
 }
 
 
@@ -49,6 +62,7 @@ def _node(settings: dict[str, int], *, mortal: bool) -> MemoryNode:
     node.call("SADD", "set", 1, 2)
     node.call("HSET", "hash", "x", "y" * 2000, "7", "z")
     node.call("ZADD", "zset", 1, "x", 2, "7")
+    node.call("XADD", "stream", "1-1", "x", "y")
     if mortal:
         node.call("SET", "dying", 5, "PX", 10)
         node.advance(20)
@@ -60,6 +74,8 @@ def _pipeline(random: Random, name: str) -> list[list[bytes]]:
     pipeline = []
     for _ in range(random.randint(LONG_PIPELINE, 30)):
         words = [random.choice(_WORDS) for _ in range(_COMMANDS[name] - 1)]
+        if name == "XADD" and random.randrange(20):
+            words[0] = b"*"
         pipeline.append([name.encode(), random.choice(keys), *words])
     if not random.randrange(8):
         random.choice(pipeline).append(b"1")
@@ -88,7 +104,10 @@ def _state(node: MemoryNode, name: str) -> list[object]:
 
 
 @pytest.mark.parametrize("name", _COMMANDS)
-@pytest.mark.parametrize("settings", [{}, {"set_max_intset_entries": 2}, {"maxmemory": 10**9}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"set_max_intset_entries": 2, "list_max_listpack_size": 2}, {"maxmemory": 10**9}],
+)
 @pytest.mark.parametrize("mortal", [False, True])
 def test_batch_and_single_agree(
     name: str, settings: dict[str, int], mortal: bool, seed: int
@@ -108,7 +127,8 @@ def test_batch_and_single_agree(
 def test_an_ordinary_pipeline_is_run_as_one(name: str) -> None:
     node = _node({}, mortal=False)
     command = node.machine.gate.commands[name.encode()]
-    asked = [[name.encode(), b"new", *[b"1"] * (_COMMANDS[name] - 1)]] * LONG_PIPELINE
+    words = [b"*" if name == "XADD" else b"1", b"1", b"1"][: _COMMANDS[name] - 1]
+    asked = [[name.encode(), b"new", *words]] * LONG_PIPELINE
     assert command.batch is not None
     assert command.batch(node.session, asked) is not None
 
@@ -128,3 +148,15 @@ def test_a_bug_in_a_batch_costs_its_client_the_connection() -> None:
     assert session.close_after_reply
     assert failures
     assert other.call("GET", "a") == b"1023"
+
+
+def test_only_bare_pings_are_run_as_one() -> None:
+    node = _node({}, mortal=False)
+    command = node.machine.gate.commands[b"PING"]
+    assert command.batch is not None
+    pings = [[b"PING"]] * LONG_PIPELINE
+    assert command.batch(node.session, pings) == b"+PONG\r\n" * LONG_PIPELINE
+    assert command.batch(node.session, [*pings, [b"PING", b"x"]]) is None
+    assert command.batch(node.session, [[b"PING", b"x"], *pings]) is None
+    assert node.receive(*pings, [b"PING", b"x"]).endswith(b"+PONG\r\n$1\r\nx\r\n")
+    assert command.statistics.calls == LONG_PIPELINE + 1

@@ -2,14 +2,15 @@
 
 from clustrio.slots.hashing import key_slot
 
+from .clustered import node_serving
 from .harness import Failure
-from .test_lean_tables import node_with
 
 
 def test_a_transaction_that_is_sent_away_is_over() -> None:
     """Else the client could never begin another one on this connection."""
     slot = key_slot(b"a")
-    node = node_with("", [slot, key_slot(b"b")])
+    node = node_serving([slot, key_slot(b"b")])
+    node.observe(False)
     node.call("MULTI")
     assert node.call("RPUSH", "a", "1") == "QUEUED"
     assert node.call("CLUSTER", "INFO")  # queued, too: it does not matter

@@ -5,14 +5,12 @@ from random import Random
 
 import pytest
 
-from clustrio.gossip.nodes_conf import StoredCluster
-from clustrio.gossip.outputs import LinkOrder, Send
-from clustrio.node.cluster import Cluster
 from clustrio.node.effects import EffectBatch
 from clustrio.node.persistence.feed import LogFeed
 from clustrio.node.resp.stream import LONG_PIPELINE
 from clustrio.slots.hashing import SLOT_COUNT, key_slot
 
+from .clustered import node_serving
 from .harness import Failure, MemoryNode, Word
 
 _KEYS = ["a", "b", "{a}1", "{a}2", "{b}3", "{", "list", "hash", "set", "zset", "text", "dying"]
@@ -50,41 +48,13 @@ class Recorder:
             self.seen.append((commands, events, batch.touched, batch.flushed))
 
 
-class SilentCarrier:
-    """A bus that nobody is on."""
-
-    over_limit_count = 0
-
-    def save(self, stored: StoredCluster, must_sync: bool) -> None:
-        """Nothing is kept."""
-
-    def send(self, order: Send) -> None:
-        """Nobody hears it."""
-
-    def link(self, order: LinkOrder) -> None:
-        """There is nobody to link to."""
-
-    def buffered(self) -> dict[int, int]:
-        return {}
-
-
 def node_with(observers: str, slots: Iterable[int] | None) -> MemoryNode:
     """A node whose effects go to `observers`; `slots`: those that it serves in a cluster."""
-    settings: dict[str, str | int] = {}
-    if slots is not None:
-        settings = {"cluster_enabled": "yes", "cluster_require_full_coverage": "no"}
-    node = MemoryNode(**settings)
+    node = MemoryNode() if slots is None else node_serving(slots)
     node.observe(False)
     machine = node.machine
-    if slots is not None:
-        machine.cluster = Cluster(machine, SilentCarrier(), None)
-        assert node.call("CLUSTER", "ADDSLOTS", *slots) == "OK"
-        for _ in range(100):
-            machine.clock.now_ms += 100
-            machine.clock.monotonic_ms += 100
-            machine.cluster.tick()
     if "feed" in observers:
-        node.feed = LogFeed(machine.clock)  # type: ignore[attr-defined]
+        node.feed = LogFeed(machine.clock, machine.keyspace.effects)  # type: ignore[attr-defined]
         machine.add_consumer(node.feed)  # type: ignore[attr-defined]
     if "recorder" in observers:
         node.recorder = Recorder(wants_misses="misses" in observers)  # type: ignore[attr-defined]
@@ -159,6 +129,44 @@ def test_lean_and_gated_agree(observers: str, slots: Iterable[int] | None, seed:
                 node.advance(15)
                 node.tick()
             assert books(lean) == books(gated), pipeline
+
+
+@pytest.mark.parametrize("slots", [None, _EVEN], ids=["alone", "half"])
+@pytest.mark.parametrize("observers", ["", "feed"])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "~{a}* ~b ~*s* +@all",
+        "%R~* %W~{* ~l* +@all -sadd",
+        "%R~a %W~b +@all (%RW~t* ~hash +@read +set) resetchannels",
+        "allkeys +@all -@string +object|encoding +get",
+        "~* -@all +get +set +mget +multi +exec &x",
+    ],
+)
+def test_restricted_clients_come_to_the_same(
+    rules: str, observers: str, slots: Iterable[int] | None, seed: int
+) -> None:
+    random = Random(f"{seed} {rules} {observers} {slots}")
+    lean, gated = node_with(observers, slots), node_with(observers, slots)
+    for node in (lean, gated):
+        node.call("ACL", "SETUSER", "someone", "on", "nopass", *rules.split())
+        assert node.call("AUTH", "someone", "x") == "OK"
+    gated.machine.require_gate("test", True)
+    refused = 0
+    for _ in range(400):
+        pipeline = pipeline_of(random)
+        expected = gated.receive(*pipeline)
+        assert lean.receive(*pipeline) == expected, pipeline
+        refused += expected.count(b"-NOPERM")
+        assert books(lean) == books(gated), pipeline
+        if lean.session.wait is not None:
+            for node in (lean, gated):
+                node.advance(15)
+                node.tick()
+    assert refused > 20
+    logs = [node.machine.accounts.log for node in (lean, gated)]
+    shown = [[(e.reason, e.subject, e.count) for e in log.newest(99)] for log in logs]
+    assert shown[0] == shown[1]
 
 
 @pytest.mark.parametrize("slots", [_EVEN, range(SLOT_COUNT)], ids=["half", "all"])

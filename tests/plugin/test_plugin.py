@@ -53,6 +53,30 @@ async def test_my_code_survives_a_failover(redis_cluster_trio, redis_cluster_pro
     assert await redis_cluster_trio.get("key") == b"value"
 """
 
+FAILOVER_ANYIO: Final = """
+import anyio
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+async def lose_the_master(cluster):
+    cluster.master_of("key").call("WAIT", 1, 5000)
+    lost = cluster.kill(cluster.master_of("key"))
+    await anyio.to_thread.run_sync(cluster.wait_for_failover, lost)
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_asyncio_survives(redis_cluster_asyncio, redis_cluster_proc):
+    await redis_cluster_asyncio.set("key", "value")
+    await lose_the_master(redis_cluster_proc)
+    assert await redis_cluster_asyncio.get("key") == b"value"
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_trio_survives(redis_cluster_trio, redis_cluster_proc):
+    await redis_cluster_trio.set("key", "value")
+    await lose_the_master(redis_cluster_proc)
+    assert await redis_cluster_trio.get("key") == b"value"
+"""
+
 #: What an asyncio project would have in its ini.
 ASYNCIO_INI: Final = """
 [pytest]
@@ -94,6 +118,14 @@ def test_the_example_asyncio(pytester: pytest.Pytester) -> None:
 def test_the_example_trio(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILOVER_TRIO)
     pytester.runpytest_subprocess(*QUICK).assert_outcomes(passed=1)
+
+
+@pytest.mark.usefixtures("replicating")
+def test_the_example_with_the_plugin_of_anyio(pytester: pytest.Pytester) -> None:
+    require("anyio")
+    pytester.makepyfile(FAILOVER_ANYIO)
+    alone = ("-p", "no:asyncio", "-p", "no:trio")
+    pytester.runpytest_subprocess(*QUICK, *alone).assert_outcomes(passed=2)
 
 
 @pytest.mark.redis_server

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from clustrio.tools.bench.__main__ import main
+from clustrio.tools.bench.features import FEATURES
+from clustrio.tools.bench.processes import CLUSTRIO, ServerProcess
 from clustrio.tools.bench.report import Comparison, as_json, lines_of, markdown, table
 from clustrio.tools.bench.workloads import LATENCY, NO_PIPELINE, START, WORKLOADS
 
@@ -37,7 +39,7 @@ def test_tables_hold_every_figure() -> None:
 
 
 def test_names_of_workloads_are_unique() -> None:
-    names = [workload.name for workload in WORKLOADS]
+    names = [each.name for each in WORKLOADS] + [each.name for each in FEATURES]
     assert len(set(names)) == len(names)
 
 
@@ -53,4 +55,21 @@ def test_a_quick_run_measures_both_servers(
     figures = json.loads(capsys.readouterr().out)["figures"]
     assert {figure["metric"] for figure in figures} == {"throughput", "cpu_us", "p50_ms", "p99_ms"}
     assert all(figure["first"] >= 0 and figure["second"] >= 0 for figure in figures)
-    assert figures[0]["first"] > 1000
+    assert figures[0]["first"] > 100
+
+
+@pytest.mark.redis_server
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["EVALSHA of the token bucket", "MULTI of 10", "PUBLISH to 50"])
+def test_what_redis_benchmark_cannot_do_alone(name: str) -> None:
+    feature = next(each for each in FEATURES if each.name.startswith(name))
+    with ServerProcess(CLUSTRIO) as server:
+        figures = feature.measure(server, 0.002)
+    assert figures.keys() == {"throughput", "cpu_us", "p50_ms", "p99_ms"}
+    assert figures["throughput"] > 0
+
+
+def test_a_share_has_a_goal_in_percent_and_no_ratio() -> None:
+    goals = next(each for each in FEATURES if each.name == "GET while a client tracks").goals
+    lines = lines_of([Comparison("GET", goals, {"cost_percent": 1}, {"cost_percent": 2.5})])
+    assert lines[0].cells()[-3:] == ("-", "≤ 3 %", "met")

@@ -3,14 +3,13 @@ cost. Runs while the cluster is in use.
 """
 
 import argparse
-import heapq
 from typing import Final
 
-from attrs import define, field
+from attrs import define
 
-from .connection import Argument
-from .options import add_address, open_cluster, positive, whole
-from .scanning import scanned
+from ..wire import Argument
+from .options import add_address, add_scanning, open_cluster
+from .scanning import Leaders, scanned
 from .screen import Json, Report, Screen, count, size
 from .topology import Node
 
@@ -27,34 +26,22 @@ _MEASURES: Final = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     add_address(parser)
-    parser.add_argument("--top", type=whole, default=5, metavar="N", help="of each type")
+    add_scanning(parser, 5, "of each type")
     parser.add_argument("--memory", action="store_true", help="by MEMORY USAGE, of all types")
-    parser.add_argument("--keys-at-once", type=whole, default=200, metavar="N")
-    parser.add_argument(
-        "--pause",
-        type=positive,
-        default=0.0,
-        metavar="SECONDS",
-        help="between two steps of the scan",
-    )
 
 
 @define
 class _Kind:
     """What was seen of one type."""
 
+    biggest: Leaders
     keys: int = 0
     total: int = 0
-    biggest: list[tuple[int, bytes, str]] = field(factory=list)
 
-    def add(self, amount: int, key: bytes, place: str, limit: int) -> None:
+    def add(self, amount: int, key: bytes, place: str) -> None:
         self.keys += 1
         self.total += amount
-        entry = (amount, key, place)
-        if len(self.biggest) < limit:
-            heapq.heappush(self.biggest, entry)
-        else:
-            heapq.heappushpop(self.biggest, entry)
+        self.biggest.add(amount, key, place)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> Report:
@@ -72,7 +59,7 @@ def run(options: argparse.Namespace, screen: Screen) -> Report:
     for name, kind in sorted(kinds.items()):
         word = name.decode(errors="replace")
         unit = "byte" if options.memory else _MEASURES.get(name, ("", "byte"))[1]
-        ordered = sorted(kind.biggest, key=lambda entry: (-entry[0], entry[1]))
+        ordered = kind.biggest.ordered()
         screen.say(
             f"{word}: {count(kind.keys, 'key')}, {_amount(kind.total, unit)}, "
             f"{kind.total / kind.keys:,.1f} on average",
@@ -116,4 +103,7 @@ def _measure(
         measured.append((key, name))
     for (key, name), amount in zip(measured, node.connection.replies(commands), strict=True):
         if isinstance(amount, int):
-            kinds.setdefault(name, _Kind()).add(amount, key, node.name, options.top)
+            kind = kinds.get(name)
+            if kind is None:
+                kind = kinds[name] = _Kind(Leaders(options.top))
+            kind.add(amount, key, node.name)

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import hiredis
 
-from .connection import Reply, parse_address
+from ..wire import Reply
+from .connection import parse_address
 from .failures import AdminError
 from .options import access_of
 from .screen import Json, Report, Screen

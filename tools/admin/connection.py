@@ -17,13 +17,11 @@ import hiredis
 from attrs import evolve, frozen
 
 from ...slots.plan_create import Address
+from ..wire import Argument, Reply, Wire, connect
 from .failures import ReplyError, UnreachableError, UsageError
 
-Reply = bytes | int | float | list["Reply"] | hiredis.ReplyError | None
-Argument = bytes | str | int | float
 #: So many commands are under way at once, so that neither side's buffers fill up.
 PIPELINE_MAX: Final = 1000
-_CHUNK_BYTES: Final = 1 << 18
 
 _WAYS_OUT: Final = {
     "NOAUTH": "give the password: REDISCLI_AUTH, --pass or --askpass",
@@ -103,14 +101,6 @@ class Access:
         return ["AUTH2", self.user, self.password] if self.user else ["AUTH", self.password]
 
 
-def encode(arguments: Sequence[Argument]) -> bytes:
-    """A command as nodes read it."""
-    words = [part if isinstance(part, bytes) else str(part).encode() for part in arguments]
-    parts = [b"*%d\r\n" % len(words)]
-    parts += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-    return b"".join(parts)
-
-
 def command_name(arguments: Sequence[Argument]) -> str:
     """What a message says of a command: its words up to the first that may be data."""
     words = [
@@ -126,8 +116,7 @@ class Connection:
     def __init__(self, address: Address, access: Access) -> None:
         self.address = address
         self.access = access
-        self._socket: socket.socket | None = None
-        self._reader = hiredis.Reader()
+        self._wire: Wire | None = None
 
     def __repr__(self) -> str:
         return f"<connection to {display(self.address)}>"
@@ -144,11 +133,11 @@ class Connection:
     def replies(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
         """Many commands at once; error replies stand among the replies."""
         found: list[Reply] = []
-        with self._open_socket() as opened:
+        with self._open_wire() as wire:
             for start in range(0, len(commands), PIPELINE_MAX):
                 batch = commands[start : start + PIPELINE_MAX]
-                opened.sendall(b"".join(map(encode, batch)))
-                found += [self._read(opened) for _ in batch]
+                wire.send(*batch)
+                found += [wire.read() for _ in batch]
         return found
 
     def refusal(self, arguments: Sequence[Argument], reply: Exception) -> ReplyError:
@@ -211,31 +200,27 @@ class Connection:
 
     def close(self) -> None:
         """Hang up; the next command connects again."""
-        opened, self._socket = self._socket, None
-        self._reader = hiredis.Reader()
-        if opened is not None:
-            opened.close()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
 
     def send_only(self, *arguments: Argument) -> None:
         """A command whose answer is read with `receive`."""
-        with self._open_socket() as opened:
-            opened.sendall(encode(arguments))
+        with self._open_wire() as wire:
+            wire.send(arguments)
 
     def receive(self) -> bytes:
         """The next bytes as they come; for what is no reply."""
-        with self._open_socket() as opened:
-            data = opened.recv(_CHUNK_BYTES)
-            if not data:
-                raise ConnectionError("the node closed the connection")
-        return data
+        with self._open_wire() as wire:
+            return wire.receive()
 
     @contextlib.contextmanager
-    def _open_socket(self) -> Iterator[socket.socket]:
-        """The socket; a failure closes it and says who failed."""
+    def _open_wire(self) -> Iterator[Wire]:
+        """The wire; a failure closes it and says who failed."""
         try:
-            if self._socket is None:
-                self._socket = self._connect()
-            yield self._socket
+            if self._wire is None:
+                self._wire = self._connect()
+            yield self._wire
         except (OSError, hiredis.ProtocolError) as failure:
             self.close()
             raise UnreachableError(
@@ -246,34 +231,23 @@ class Connection:
             self.close()
             raise
 
-    def _connect(self) -> socket.socket:
-        place = self.address.host, self.address.port
-        opened = socket.create_connection(place, self.access.timeout_s)
+    def _connect(self) -> Wire:
+        opened = connect(self.address.host, self.address.port, self.access.timeout_s)
         try:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.access.tls is not None:
                 name = self.access.tls.server_name or self.address.host
                 opened = self.access.tls.context().wrap_socket(opened, server_hostname=name)
+            wire = Wire(opened)
             if self.access.password is not None:
                 words = [self.access.user] if self.access.user else []
-                login = ["AUTH", *words, self.access.password]
-                opened.sendall(encode(login))
-                reply = self._read(opened)
+                wire.send(["AUTH", *words, self.access.password])
+                reply = wire.read()
                 if isinstance(reply, hiredis.ReplyError):
                     raise self.refusal(["AUTH"], reply)
         except BaseException:
             opened.close()
             raise
-        return opened
-
-    def _read(self, opened: socket.socket) -> Reply:
-        while (reply := self._reader.gets()) is False:
-            data = opened.recv(_CHUNK_BYTES)
-            if not data:
-                raise ConnectionError("the node closed the connection")
-            self._reader.feed(data)
-        answer: Reply = reply
-        return answer
+        return wire
 
 
 def _reason(failure: Exception, access: Access) -> str:

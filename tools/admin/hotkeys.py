@@ -1,32 +1,23 @@
 """Find the most used keys of the whole cluster, by the counters that an LFU policy keeps."""
 
 import argparse
-import heapq
 
 from .failures import AdminError
-from .options import add_address, open_cluster, positive, whole
-from .scanning import scanned
+from .options import add_address, add_scanning, open_cluster
+from .scanning import Leaders, scanned
 from .screen import Json, Report, Screen, count
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     add_address(parser)
-    parser.add_argument("--top", type=whole, default=20, metavar="N")
-    parser.add_argument("--keys-at-once", type=whole, default=200, metavar="N")
-    parser.add_argument(
-        "--pause",
-        type=positive,
-        default=0.0,
-        metavar="SECONDS",
-        help="between two steps of the scan",
-    )
+    add_scanning(parser, 20, "how many")
 
 
 def run(options: argparse.Namespace, screen: Screen) -> Report:
     """Scan, ask for the counters, tell."""
     cluster = open_cluster(options)
-    hottest: list[tuple[int, bytes, str]] = []
+    hottest = Leaders(options.top)
     seen = 0
     try:
         for node, keys in scanned(
@@ -43,14 +34,10 @@ def run(options: argparse.Namespace, screen: Screen) -> Report:
                     )
                 if isinstance(reply, int):
                     seen += 1
-                    entry = (reply, key, node.name)
-                    if len(hottest) < options.top:
-                        heapq.heappush(hottest, entry)
-                    else:
-                        heapq.heappushpop(hottest, entry)
+                    hottest.add(reply, key, node.name)
     finally:
         cluster.close()
-    ordered = sorted(hottest, key=lambda entry: (-entry[0], entry[1]))
+    ordered = hottest.ordered()
     for counter, key, place in ordered:
         screen.say(f"{counter:>4}  {key.decode(errors='backslashreplace')}  ({place})")
     screen.say(f"{count(seen, 'key')} seen; the counter is logarithmic, from 0 to 255")

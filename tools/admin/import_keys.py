@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from ...slots.hashing import key_slot
-from .connection import Access, Argument, Connection, display, parse_address
+from ..wire import Argument
+from .connection import Access, Connection, display, parse_address
 from .failures import AdminError, ReplyError
-from .options import add_action, add_address, natural, open_cluster, whole
+from .options import add_action, add_address, add_migrate, natural, open_cluster
 from .screen import Report, Screen, count
 from .topology import Cluster, Node, require_reachable
 
@@ -38,22 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace", "--cluster-replace", action="store_true", help="overwrite keys of the cluster"
     )
-    parser.add_argument(
-        "--pipeline",
-        "--cluster-pipeline",
-        type=whole,
-        default=100,
-        metavar="KEYS",
-        help="keys in one MIGRATE (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--migrate-timeout",
-        "--cluster-timeout",
-        type=whole,
-        default=60_000,
-        metavar="MS",
-        help="of one MIGRATE (default: %(default)s)",
-    )
+    add_migrate(parser)
     add_action(parser)
 
 

@@ -21,7 +21,8 @@ from attrs import define, field, frozen
 
 from ...slots.plan_moves import Move
 from ...slots.slotset import SlotSet
-from .connection import Argument, Connection, Reply
+from ..wire import Argument, Reply
+from .connection import Connection
 from .failures import AdminError, ReplyError, UnreachableError
 from .screen import Advance, Screen
 from .topology import Cluster, Node, ask_lines, own_line, require_reachable

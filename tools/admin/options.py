@@ -80,6 +80,39 @@ def add_action(parser: argparse.ArgumentParser) -> None:
     add_timeout(parser)
 
 
+def add_scanning(parser: argparse.ArgumentParser, top: int, top_help: str) -> None:
+    """For what reads all keys, and shows a few."""
+    parser.add_argument("--top", type=whole, default=top, metavar="N", help=top_help)
+    parser.add_argument("--keys-at-once", type=whole, default=200, metavar="N")
+    parser.add_argument(
+        "--pause",
+        type=positive,
+        default=0.0,
+        metavar="SECONDS",
+        help="between two steps of the scan",
+    )
+
+
+def add_migrate(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    """For what sends MIGRATE."""
+    parser.add_argument(
+        "--pipeline",
+        "--cluster-pipeline",
+        type=whole,
+        default=100,
+        metavar="KEYS",
+        help="keys in one MIGRATE (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--migrate-timeout",
+        "--cluster-timeout",
+        type=whole,
+        default=60_000,
+        metavar="MS",
+        help="of one MIGRATE (default: %(default)s)",
+    )
+
+
 def add_moving(parser: argparse.ArgumentParser) -> None:
     """For what moves slots."""
     group = parser.add_argument_group("moving slots")
@@ -89,22 +122,7 @@ def add_moving(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="MIGRATESLOTS, or MIGRATE of the keys (default: the first where both ends know it)",
     )
-    group.add_argument(
-        "--pipeline",
-        "--cluster-pipeline",
-        type=whole,
-        default=100,
-        metavar="KEYS",
-        help="keys in one MIGRATE (default: %(default)s)",
-    )
-    group.add_argument(
-        "--migrate-timeout",
-        "--cluster-timeout",
-        type=whole,
-        default=60_000,
-        metavar="MS",
-        help="of one MIGRATE (default: %(default)s)",
-    )
+    add_migrate(group)
     group.add_argument(
         "--replace",
         "--cluster-replace",

@@ -23,7 +23,7 @@ from ...slots.plan_fix import (
     TellOwner,
     plan_fix,
 )
-from .connection import Argument
+from ..wire import Argument
 from .diagnosis import damaged_slots, open_slots, shortened, views_of
 from .failures import AdminError
 from .moving import Mover

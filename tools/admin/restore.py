@@ -23,8 +23,8 @@ from ...node.persistence.rdb import (
 from ...node.persistence.rdb.values_read import ReadValue
 from ...slots.hashing import key_slot
 from ...slots.slotset import SlotSet
+from ..wire import Argument
 from .backup import NODES_FILE
-from .connection import Argument
 from .failures import AdminError, UsageError
 from .options import access_of, add_action, seed_address
 from .screen import Report, Screen, count

@@ -1,14 +1,34 @@
 """Reading all keys of a cluster, node by node; `bigkeys` and `hotkeys` share it.
 
-Owns the scan. Rules: only masters that own slots; small steps, with a pause where one is wished, so
-that a cluster in use hardly notices.
+Owns the scan, and who leads a list of numbers. Rules: only masters that own slots; small steps,
+with a pause where one is wished, so that a cluster in use hardly notices.
 """
 
+import heapq
 import time
 from collections.abc import Iterator
 
+from attrs import define, field
+
 from .screen import Screen
 from .topology import Cluster, Node, require_reachable
+
+
+@define
+class Leaders:
+    """So many keys as a list may show: those with the largest numbers, and where they are."""
+
+    limit: int
+    _heap: list[tuple[int, bytes, str]] = field(factory=list, init=False)
+
+    def add(self, number: int, key: bytes, place: str) -> None:
+        """One more key; it takes the place of the smallest."""
+        push = heapq.heappush if len(self._heap) < self.limit else heapq.heappushpop
+        push(self._heap, (number, key, place))
+
+    def ordered(self) -> list[tuple[int, bytes, str]]:
+        """The largest first."""
+        return sorted(self._heap, key=lambda entry: (-entry[0], entry[1]))
 
 
 def scanned(

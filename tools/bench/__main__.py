@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from .features import FEATURES, Feature
 from .measure import (
+    Figures,
     alternate,
     measure_memory,
     measure_start,
@@ -21,9 +23,10 @@ from .measure import (
     run_workload,
     split_processors,
 )
+from .memory import compare_elements
 from .processes import CLUSTRIO, REDIS, ServerError, ServerProcess
 from .report import Comparison, as_json, lines_of, markdown, table
-from .workloads import MEMORY, START, WORKLOADS
+from .workloads import MEMORY, START, WORKLOADS, Workload
 
 _QUICK_SCALE = 0.15
 
@@ -57,15 +60,21 @@ def _name(command: tuple[str, ...]) -> str:
     return "clustrio-server" if command == CLUSTRIO else Path(command[0]).name
 
 
+def _run_simple(workload: Workload, server: ServerProcess, scale: float) -> Figures:
+    return run_workload(server, workload, scale)
+
+
 def _compare_load(
     commands: Sequence[tuple[str, ...]], options: argparse.Namespace, processor: int | None
 ) -> list[Comparison]:
     is_brief = options.quick and not options.only
-    chosen = [
-        each
+    simple = [
+        Feature(each.name, each.goals, partial(_run_simple, each))
         for each in WORKLOADS
-        if options.only.lower() in each.name.lower() and (each.is_basic or not is_brief)
+        if each.is_basic or not is_brief
     ]
+    known = simple if is_brief else simple + FEATURES
+    chosen = [each for each in known if options.only.lower() in each.name.lower()]
     if not chosen:
         return []
     scale = _QUICK_SCALE if options.quick else 1.0
@@ -73,11 +82,11 @@ def _compare_load(
     with ServerProcess(commands[0]) as first, ServerProcess(commands[1]) as second:
         for server in (first, second):
             pin(server, processor)
-        for count, workload in enumerate(chosen, 1):
-            _tell(f"{count}/{len(chosen)} {workload.name}")
-            turns = [partial(run_workload, each, workload, scale) for each in (first, second)]
+        for count, feature in enumerate(chosen, 1):
+            _tell(f"{count}/{len(chosen)} {feature.name}")
+            turns = [partial(feature.measure, each, scale) for each in (first, second)]
             figures = alternate(turns, options.rounds)
-            comparisons.append(Comparison(workload.name, workload.goals, *figures))
+            comparisons.append(Comparison(feature.name, feature.goals, *figures))
     return comparisons
 
 
@@ -91,6 +100,8 @@ def _compare_size_and_start(
         turns = [partial(measure_memory, command, key_count) for command in commands]
         figures = alternate(turns, rounds=1)
         comparisons.append(Comparison("memory", (MEMORY,), *figures))
+    if options.only or not options.quick:
+        comparisons += compare_elements(commands, options.only, is_quick=options.quick)
     if options.only.lower() in "start":
         _tell("start")
         turns = [partial(measure_start, command) for command in commands]
@@ -100,8 +111,13 @@ def _compare_size_and_start(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, then print."""
-    options = _parse(arguments)
+    """Measure, then print; `up` measures how soon a whole cluster is usable."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["up"]:
+        from .readiness import main as measure_up
+
+        return measure_up(words[1:])
+    options = _parse(words)
     options.rounds = options.rounds or (3 if options.quick else 5)
     commands = [tuple(shlex.split(text)) for text in options.server] or [REDIS, CLUSTRIO]
     # Servers start as they do for a user: the first start keeps its byte code for the next.

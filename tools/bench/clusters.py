@@ -8,15 +8,14 @@ the same for both; whoever waits polls up to a deadline, and says at the end wha
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-import hiredis
 from attrs import frozen
 
+from ..wire import Argument, Caller, CallError, Reply
 from .processes import CLUSTRIO, REDIS, ServerError, ServerProcess
 
 SLOT_COUNT: Final = 16_384
@@ -26,46 +25,6 @@ PFAIL: Final = "fail?"
 FAIL: Final = "fail"
 #: How long a cluster may take for what takes it a second or two on a quiet machine.
 PATIENCE_S: Final = 60.0
-
-Reply = bytes | int | float | list["Reply"] | dict["Reply", "Reply"] | Exception | None
-Argument = bytes | str | int | float
-
-
-class CallError(Exception):
-    """A node answered with an error; the text is the node's."""
-
-
-class Caller:
-    """A connection to a node: a command in, a reply out."""
-
-    def __init__(self, port: int, timeout_s: float = 30.0) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader = hiredis.Reader()
-
-    def call(self, *arguments: Argument) -> Reply:
-        """Send a command and read its reply; raises CallError, and OSError if the node is gone."""
-        words = [part if isinstance(part, bytes) else str(part).encode() for part in arguments]
-        request = [b"*%d\r\n" % len(words)]
-        request += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-        self.socket.sendall(b"".join(request))
-        return self.read()
-
-    def read(self) -> Reply:
-        """Read one reply, or what the node sends by itself."""
-        while (reply := self._reader.gets()) is False:
-            data = self.socket.recv(65_536)
-            if not data:
-                raise ConnectionError("the node closed the connection")
-            self._reader.feed(data)
-        if isinstance(reply, hiredis.ReplyError):
-            raise CallError(str(reply))
-        answer: Reply = reply
-        return answer
-
-    def close(self) -> None:
-        """Hang up."""
-        self.socket.close()
 
 
 @frozen

@@ -63,7 +63,7 @@ def _generate(
 
 
 def run_workload(server: ServerProcess, workload: Workload, scale: float) -> Figures:
-    """Run a workload once."""
+    """Make the data that a workload needs, and run it once."""
     with server.connect() as connection:
         connection.sendall(b"FLUSHALL\r\n")
         connection.recv(64)
@@ -71,6 +71,11 @@ def run_workload(server: ServerProcess, workload: Workload, scale: float) -> Fig
         _generate(server, command, clients=50, pipeline=64, requests=2 * KEY_COUNT)
     for fill in workload.fills:
         _fill(server, fill)
+    return run_load(server, workload, scale)
+
+
+def run_load(server: ServerProcess, workload: Workload, scale: float) -> Figures:
+    """Run a workload once, on the data that are there."""
     requests = max(min(1000, workload.requests), int(workload.requests * scale))
     before_s = server.cpu_seconds()
     row = _generate(server, workload.command, workload.clients, workload.pipeline, requests)

@@ -3,7 +3,8 @@
 The same slots with the same keys go from one node to another and back, in three ways: atomically
 between Clustrio nodes, key by key between Clustrio nodes, and key by key between redis-servers
 (both by `redis-cli --cluster reshard`). Meanwhile a client reads and writes keys of the source, in
-moving slots and in others, one request after the other.
+moving slots and in others, one request after the other. At the end they go there and back once more
+under redis-py's cluster client, which checks every reply against what it wrote.
 """
 
 import argparse
@@ -16,12 +17,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, field
 
 from ...slots.hashing import key_slot
-from .clusters import Caller, CallError, ClusterNode, disagreement, form, running, wait_until
+from ..wire import Caller, CallError
+from .clusters import ClusterNode, disagreement, form, running, wait_until
 from .measure import require_load_generator
 from .processes import ServerError
 
@@ -34,6 +36,11 @@ ATOMIC: Final = "atomic, Clustrio"
 BY_KEY: Final = "key by key, Clustrio"
 BY_KEY_REAL: Final = "key by key, redis-server"
 
+#: Seconds of each move; what requests took before, and meanwhile.
+Samples = tuple[list[float], list[float], list[float]]
+#: Moves slots from a node to another.
+Mover = Callable[[ClusterNode, ClusterNode, range], None]
+
 
 @define
 class Result:
@@ -44,7 +51,10 @@ class Result:
     pauses_ms: list[float] = field(factory=list)
     idle_ms: list[float] = field(factory=list)
     busy_ms: list[float] = field(factory=list)
+    library_idle_ms: list[float] = field(factory=list)
+    library_busy_ms: list[float] = field(factory=list)
     errors: int = 0
+    """Requests that failed or got a wrong reply, of both clients."""
 
     def figures(self, slot_count: int, byte_count: int) -> dict[str, float]:
         """The medians, and the percentiles over all runs."""
@@ -57,6 +67,8 @@ class Result:
             "busy_p99_ms": _percentile(self.busy_ms, 99),
             "busy_max_ms": max(self.busy_ms, default=0.0),
             "pause_ms": statistics.median(self.pauses_ms) if self.pauses_ms else 0.0,
+            "py_idle_p99": _percentile(self.library_idle_ms, 99),
+            "py_busy_p99": _percentile(self.library_busy_ms, 99),
             "client_errors": self.errors,
         }
 
@@ -68,14 +80,11 @@ def _percentile(values: list[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
-class Prober:
-    """A client of the cluster in a thread of its own; `samples_ms` is what each request took."""
+class Load:
+    """A client in a thread of its own; `samples_ms` is what each request took."""
 
-    def __init__(self, nodes: Sequence[ClusterNode], tags: Sequence[str]) -> None:
-        self._callers = {node.port: Caller(node.port) for node in nodes}
-        self._first_port = nodes[0].port
+    def __init__(self, tags: Sequence[str]) -> None:
         self._tags = tags
-        self._ports: dict[str, int] = {}
         self._is_over = threading.Event()
         self.samples_ms: list[float] = []
         self.errors = 0
@@ -91,18 +100,42 @@ class Prober:
         """Stop, and hang up."""
         self._is_over.set()
         self._thread.join()
-        for caller in self._callers.values():
-            caller.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Let go of all connections."""
+
+    def request(self, tag: str, key: str, value: str | None) -> None:
+        """SET if there is a value, else GET."""
 
     def _work(self) -> None:
         rng = Random(1)
         while not self._is_over.is_set():
             tag = self._tags[rng.randrange(len(self._tags))]
             key = f"{{{tag}}}{rng.randrange(10)}"
-            words = ("SET", key, "x" * 100) if rng.random() < 0.5 else ("GET", key)
+            value = f"{rng.random():x<100}" if rng.random() < 0.5 else None
             began_s = time.perf_counter()
-            self._ask(tag, words)
+            self.request(tag, key, value)
             self.samples_ms.append((time.perf_counter() - began_s) * 1000)
+
+
+class Prober(Load):
+    """A client that costs little: what it measures is the servers' time."""
+
+    def __init__(self, nodes: Sequence[ClusterNode], tags: Sequence[str]) -> None:
+        self._callers = {node.port: Caller(node.port) for node in nodes}
+        self._first_port = nodes[0].port
+        self._ports: dict[str, int] = {}
+        super().__init__(tags)
+
+    def hang_up(self) -> None:
+        """Let go of all connections."""
+        for caller in self._callers.values():
+            caller.close()
+
+    def request(self, tag: str, key: str, value: str | None) -> None:
+        """SET if there is a value, else GET."""
+        self._ask(tag, ("GET", key) if value is None else ("SET", key, value))
 
     def _ask(self, tag: str, words: tuple[str, ...]) -> None:
         port, asks = self._ports.get(tag, self._first_port), False
@@ -122,6 +155,38 @@ class Prober:
             else:
                 return
         self.errors += 1
+
+
+class LibraryLoad(Load):
+    """redis-py's cluster client; every reply is checked."""
+
+    def __init__(self, node: ClusterNode, tags: Sequence[str]) -> None:
+        from redis.cluster import RedisCluster
+        from redis.exceptions import RedisError
+
+        make: Any = RedisCluster
+        self._client: Any = make(host="127.0.0.1", port=node.port)
+        self._failure = RedisError
+        self._written: dict[str, str] = {}
+        super().__init__(tags)
+
+    def hang_up(self) -> None:
+        """Let go of all connections."""
+        self._client.close()
+
+    def request(self, tag: str, key: str, value: str | None) -> None:
+        """SET if there is a value, else GET, which must give what was set last."""
+        try:
+            if value is not None:
+                is_right = self._client.set(key, value)
+                self._written[key] = value
+            else:
+                seen = self._client.get(key)
+                expected = self._written.get(key)
+                is_right = expected is None or (seen is not None and seen.decode() == expected)
+        except self._failure:
+            is_right = False
+        self.errors += not is_right
 
 
 def find_tags(slots: range) -> list[str]:
@@ -180,9 +245,7 @@ def pauses_in(node: ClusterNode) -> list[float]:
     return [float(text) for text in _WAITED.findall(node.log())]
 
 
-def measure(
-    way: str, options: argparse.Namespace, move: Callable[[ClusterNode, ClusterNode, range], None]
-) -> tuple[Result, int]:
+def measure(way: str, options: argparse.Namespace, move: Mover) -> tuple[Result, int]:
     """Move the slots there and back; the result, and how many bytes each move carried."""
     is_real = way == BY_KEY_REAL
     slots = range(options.slots)
@@ -192,24 +255,42 @@ def measure(
         tags = find_tags(slots)
         byte_count = fill(nodes[0], tags, options.keys, options.value_bytes)
         resident = find_tags(range(options.slots, options.slots + 50))
-        prober = Prober(nodes, [*tags[:: max(1, len(tags) // 50)], *resident])
-        try:
-            for turn in range(options.moves):
-                ends = (nodes[0], nodes[2]) if turn % 2 == 0 else (nodes[2], nodes[0])
-                time.sleep(_SETTLE_S)
-                prober.take()
-                time.sleep(_IDLE_S)
-                result.idle_ms += prober.take()
-                began_s = time.perf_counter()
-                move(*ends, slots)
-                result.seconds.append(time.perf_counter() - began_s)
-                result.busy_ms += prober.take()
-                wait_until("one view", lambda: disagreement(nodes, 3), nodes)
-            result.pauses_ms = [pause for node in nodes for pause in pauses_in(node)]
-        finally:
-            prober.close()
-        result.errors = prober.errors
+        asked = [*tags[:: max(1, len(tags) // 50)], *resident]
+        seconds, idle_ms, busy_ms = result.seconds, result.idle_ms, result.busy_ms
+        result.errors = _watch(
+            Prober(nodes, asked), nodes, move, slots, options.moves, (seconds, idle_ms, busy_ms)
+        )
+        result.pauses_ms = [pause for node in nodes for pause in pauses_in(node)]
+        felt: Samples = ([], result.library_idle_ms, result.library_busy_ms)
+        result.errors += _watch(LibraryLoad(nodes[0], asked), nodes, move, slots, 2, felt)
     return result, byte_count
+
+
+def _watch(
+    load: Load,
+    nodes: Sequence[ClusterNode],
+    move: Mover,
+    slots: range,
+    moves: int,
+    samples: Samples,
+) -> int:
+    """Move there and back under a load; fills seconds, idle and busy times; returns the errors."""
+    seconds, idle_ms, busy_ms = samples
+    try:
+        for turn in range(moves):
+            ends = (nodes[0], nodes[2]) if turn % 2 == 0 else (nodes[2], nodes[0])
+            time.sleep(_SETTLE_S)
+            load.take()
+            time.sleep(_IDLE_S)
+            idle_ms += load.take()
+            began_s = time.perf_counter()
+            move(*ends, slots)
+            seconds.append(time.perf_counter() - began_s)
+            busy_ms += load.take()
+            wait_until("one view", lambda: disagreement(nodes, 3), nodes)
+    finally:
+        load.close()
+    return load.errors
 
 
 def _print_table(rows: dict[str, dict[str, float]], goals: dict[str, tuple[float, bool]]) -> None:
@@ -231,6 +312,10 @@ def judge(rows: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool]]:
         "atomic, times as fast as key by key on redis-server (>= 5)": (speed, speed >= 5),
         "client p99 meanwhile, times that when idle (<= 3)": (felt, felt <= 3),
         "hand-over pause in ms (< 50)": (pause, pause < 50),
+        "requests that failed or got a wrong reply, in all ways (0)": (
+            sum(row["client_errors"] for row in rows.values()),
+            not any(row["client_errors"] for row in rows.values()),
+        ),
     }
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import attrs
 
-from .clusters import Caller, CallError
+from ..wire import Caller, CallError
 from .failover import render
 from .processes import CLUSTRIO, REDIS, ServerError, ServerProcess
 

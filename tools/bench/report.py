@@ -15,7 +15,9 @@ _LABELS: Final[Mapping[Metric, str]] = {
     "p50_ms": "p50 ms",
     "p99_ms": "p99 ms",
     "bytes_per_key": "bytes/key",
+    "bytes_per_element": "bytes/element",
     "start_ms": "start ms",
+    "cost_percent": "more CPU, %",
 }
 
 
@@ -41,8 +43,8 @@ class Line:
 
     @property
     def ratio(self) -> float | None:
-        """B/A; None where A is too small to be measured."""
-        return self.second / self.first if self.first else None
+        """B/A; None where A is too small to be measured, or is a share already."""
+        return self.second / self.first if self.first and self.metric != "cost_percent" else None
 
     @property
     def is_met(self) -> bool | None:

@@ -10,7 +10,16 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-Metric = Literal["throughput", "cpu_us", "p50_ms", "p99_ms", "bytes_per_key", "start_ms"]
+Metric = Literal[
+    "throughput",
+    "cpu_us",
+    "p50_ms",
+    "p99_ms",
+    "bytes_per_key",
+    "bytes_per_element",
+    "start_ms",
+    "cost_percent",
+]
 
 
 @frozen
@@ -29,7 +38,8 @@ class Goal:
 
     def __str__(self) -> str:
         sign = "≥" if self.is_least else "≤"
-        return f"{sign} {self.limit:g}" + (" ms" if self.is_absolute else "")
+        unit = " %" if self.metric == "cost_percent" else " ms" if self.is_absolute else ""
+        return f"{sign} {self.limit:g}{unit}"
 
 
 @frozen

@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-from ..bench.clusters import CallError
 from ..local.cluster import LocalCluster
 from ..local.errors import LocalClusterError
 from ..local.faults import CLIENTS_SIDE
 from ..local.node import Node
 from ..local.shape import slot_ranges
+from ..wire import CallError
 from .history import FaultSpan
 from .observer import ranges_of
 from .plan import FAULTS, FaultPlan, Plan
 from .recorder import Recorder
-from .small_disks import SmallDisks
 from .targets import CLIENTS, resolve, ring_cuts
 
 _FAILURES: Final = (OSError, CallError, LocalClusterError)
@@ -72,14 +71,12 @@ class Breaker:
         cluster: LocalCluster,
         recorder: Recorder,
         hot_slots: Callable[[], list[int]],
-        disks: SmallDisks | None,
     ) -> None:
         """`hot_slots` are those in which there is something to move."""
         self._plan = plan
         self._cluster = cluster
         self._recorder = recorder
         self._hot_slots = hot_slots
-        self._disks = disks
         self._chance = random.Random(f"targets {plan.seed}")
         self._roles = LiveRoles(cluster)
         self._threads: list[threading.Thread] = []
@@ -87,7 +84,6 @@ class Breaker:
 
     def begin(self, fault: FaultPlan) -> Undo:
         """Bring a fault into force; returns what ends it."""
-        start_ms = self._recorder.now_ms()
         nodes = self._resolve(fault.targets, ())
         others = self._resolve(fault.towards, nodes)
         settings = {**FAULTS[fault.kind], **fault.settings}
@@ -107,6 +103,8 @@ class Breaker:
         }
         if fault.kind == "ring":
             nodes = [self._roles.primary_of_shard(shard) for shard in range(self._plan.masters)]
+        # Not before: to ask who is primary may take a while.
+        start_ms = self._recorder.now_ms()
         undo = starts[fault.kind]()
         if fault.kind in ("migrate", "failover"):
             # It writes down itself how long it took.
@@ -204,12 +202,9 @@ class Breaker:
     # --- disks ------------------------------------------------------------------------------
 
     def _fill(self, nodes: list[int]) -> Undo:
-        disks = self._disks
-        if disks is None:
-            raise LocalClusterError("the nodes have no disks that could be filled")
         for node in nodes:
-            disks.fill(node)
-        return partial(_for_each, disks.free, nodes)
+            self._cluster.fill_disk(node)
+        return partial(_for_each, self._cluster.free_disk, nodes)
 
     # --- orders -----------------------------------------------------------------------------
 
@@ -280,10 +275,9 @@ class Breaker:
         """All links whole, all nodes up, nothing left half done but slots."""
         self._is_over.set()
         self._cluster.heal()
+        self._cluster.free_disk()
         for node in self._cluster.nodes:
             self._cluster.resume(node)
-            if self._disks is not None:
-                self._disks.free(node.index)
         for node in self._cluster.nodes:
             if not node.is_running:
                 if node.is_wanted:

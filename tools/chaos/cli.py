@@ -14,16 +14,29 @@ from typing import Final
 from attrs import evolve
 
 from ..local.errors import LocalClusterError
+from .compare import (
+    OWN,
+    QUICK_S,
+    Outcome,
+    as_json,
+    compare,
+    estimate_s,
+    markdown,
+    quickened,
+    rows_of,
+    summary,
+    worse_than,
+)
 from .drawing import plan_from_seed
 from .history import History, HistoryError, lines_of, parse_history_untrusted
 from .page import html_page
 from .plan import FAULT_WORDS, WORKLOADS, Plan, PlanError, parse_plan_untrusted, stretched
-from .report import json_report, markdown_table, table_row, text_report
+from .report import json_report, text_report
 from .run import run_on_addresses, run_plan
 from .verdict import judge
 
 USAGE: Final = 2
-OWN: Final = "clustrio"
+DEFAULT_ROUNDS: Final = 3
 
 
 def shipped_plans() -> dict[str, Plan]:
@@ -71,14 +84,19 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("history", type=Path)
     _add_outputs(check)
     check.set_defaults(run=_check)
-    compare = commands.add_parser("compare", help="run plans on several servers, side by side")
-    compare.add_argument("plans", nargs="*", metavar="PLAN", help="default: all shipped ones")
-    compare.add_argument(
+    comparison = commands.add_parser("compare", help="run plans on several servers, side by side")
+    comparison.add_argument("plans", nargs="*", metavar="PLAN", help="default: all shipped ones")
+    comparison.add_argument(
         "--server", action="append", metavar="COMMAND", help=f"may be given again; {OWN} is ours"
     )
-    compare.add_argument("--folder", type=Path, help="keep histories and pages there")
-    _add_changes(compare)
-    compare.set_defaults(run=_compare)
+    comparison.add_argument("--folder", type=Path, help="keep histories, pages and logs there")
+    comparison.add_argument("--rounds", type=int, metavar="N", help=f"default: {DEFAULT_ROUNDS}")
+    comparison.add_argument(
+        "--quick", action="store_true", help=f"one round, no plan longer than {QUICK_S:g} s"
+    )
+    comparison.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    _add_changes(comparison)
+    comparison.set_defaults(run=_compare)
     return parser
 
 
@@ -179,23 +197,22 @@ def _tell(history: History, options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     plans = [_changed(load_plan(name), options) for name in options.plans or shipped_plans()]
+    if options.quick:
+        plans = [quickened(plan) for plan in plans]
     servers = options.server or [OWN, "redis-server"]
-    rows: list[list[str]] = []
-    worst = 0
-    if options.folder is not None:
-        options.folder.mkdir(parents=True, exist_ok=True)
-    for plan in plans:
-        for server in servers:
-            stem = f"{plan.name}-{Path(server).name}"
-            logs = None if options.folder is None else options.folder / stem
-            history = run_plan(plan, server=None if server == OWN else server, logs=logs)
-            verdict = judge(history)
-            worst = max(worst, verdict.exit_code)
-            rows.append(table_row(history, verdict))
-            print(f"| {' | '.join(rows[-1])} |", file=sys.stderr, flush=True)
-            if options.folder is not None:
-                record, page = (options.folder / f"{stem}.{end}" for end in ("jsonl", "html"))
-                record.write_text("\n".join(lines_of(history)) + "\n", encoding="utf-8")
-                page.write_text(html_page(history, verdict), encoding="utf-8")
-    print(markdown_table(rows))
-    return worst
+    rounds = options.rounds or (1 if options.quick else DEFAULT_ROUNDS)
+    minutes = estimate_s(plans, servers, rounds) / 60
+    _progress(f"{len(plans)} plans, {len(servers)} servers, {rounds} rounds: {minutes:.0f} minutes")
+    outcomes: list[Outcome] = []
+    for outcome in compare(plans, servers, rounds, options.folder):
+        outcomes.append(outcome)
+        _progress(f"| {' | '.join(summary([outcome]).cells())} |")
+    rows = rows_of(outcomes)
+    if options.json is not None:
+        options.json.write_text(as_json(outcomes, rows), encoding="utf-8")
+    print(markdown(rows))
+    for other in servers[1:]:
+        worse = worse_than(rows, servers[0], other)
+        print(f"\n{servers[0]} is worse than {other} in: {'; '.join(worse) or 'nothing'}.")
+    verdicts = [outcome.verdict for outcome in outcomes]
+    return max(USAGE if verdict is None else verdict.exit_code for verdict in verdicts)

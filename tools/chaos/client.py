@@ -10,18 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import hiredis
 import trio
 
 from ...slots.hashing import key_slot
-from ..bench.clusters import Argument, Reply
+from ..local.clients import Link
+from ..wire import Argument, Reply
 
 Address = tuple[str, int]
 Command = Sequence[Argument]
 _REDIRECT: Final = re.compile(r"(?:EXECABORT.*)?(MOVED|ASK) (\d+) (\S*):(\d+)")
 _REDIRECTS_MAX: Final = 6
 _MAP_TIMEOUT_S: Final = 0.3
-_RECEIVE_BYTES: Final = 65_536
 
 
 class RefusedError(Exception):
@@ -34,48 +33,6 @@ class UnknownOutcomeError(Exception):
     def __init__(self, text: str, address: Address) -> None:
         super().__init__(text)
         self.address = address
-
-
-def encode(commands: Sequence[Command]) -> bytes:
-    """Commands as they go over the wire."""
-    pieces = []
-    for command in commands:
-        words = [part if isinstance(part, bytes) else str(part).encode() for part in command]
-        pieces.append(b"*%d\r\n" % len(words))
-        pieces += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-    return b"".join(pieces)
-
-
-class Link:
-    """One connection to one node."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._reader = hiredis.Reader()
-
-    @classmethod
-    async def to(cls, address: Address) -> "Link":
-        """Connect; raises OSError."""
-        return cls(await trio.open_tcp_stream(*address))
-
-    async def call(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send commands at once, and read their replies; error replies are among them."""
-        await self._stream.send_all(encode(commands))
-        replies: list[Reply] = []
-        while len(replies) < len(commands):
-            reply = self._reader.gets()
-            if reply is not False:
-                replies.append(reply)
-                continue
-            data = await self._stream.receive_some(_RECEIVE_BYTES)
-            if not data:
-                raise trio.BrokenResourceError("the node closed the connection")
-            self._reader.feed(data)
-        return replies
-
-    async def aclose(self) -> None:
-        """Hang up, without waiting for anybody."""
-        await trio.aclose_forcefully(self._stream)
 
 
 class Client:
@@ -161,7 +118,7 @@ class Client:
             return link
         try:
             with trio.fail_after(self._timeout_s):
-                link = self._links[address] = await Link.to(address)
+                link = self._links[address] = await Link.to(*address)
         except (OSError, trio.TooSlowError) as failure:
             await self._look_up(slot, address)
             raise RefusedError(f"cannot connect: {type(failure).__name__}") from None
@@ -199,7 +156,7 @@ async def ask(address: Address, commands: Sequence[Command], timeout_s: float) -
     link = None
     try:
         with trio.fail_after(timeout_s):
-            link = await Link.to(address)
+            link = await Link.to(*address)
             return await link.call(commands)
     except (OSError, trio.BrokenResourceError, trio.TooSlowError):
         return []

@@ -11,8 +11,10 @@ from typing import Final
 import trio
 from attrs import evolve
 
-from ..bench.clusters import Line, Reply, parse_nodes
-from .client import Address, Link
+from ..bench.clusters import Line, parse_nodes
+from ..local.clients import Link
+from ..wire import Reply
+from .client import Address
 from .history import ViewSpan
 from .recorder import Recorder
 
@@ -101,7 +103,7 @@ class Observer:
         try:
             with trio.fail_after(_ANSWER_S):
                 if self._link is None:
-                    self._link = await Link.to(self._address)
+                    self._link = await Link.to(*self._address)
                 replies = await self._link.call([["CLUSTER", "NODES"], ["CLUSTER", "INFO"]])
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             if self._link is not None:

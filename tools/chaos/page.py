@@ -17,7 +17,7 @@ from .picture import (
     STATES,
     timeline,
 )
-from .report import fault_words, figure_rows
+from .report import fault_words, figure_rows, shape_words
 from .verdict import Verdict
 
 WIDE: Final = 1100
@@ -38,7 +38,7 @@ p { margin: 6px 0; }
 .verdict { padding: 2px 12px; border-radius: 999px; color: #fff; font-weight: 600;
   font-size: 14px; }
 .kept { background: #2c7a4b; } .broken { background: #b3261e; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); gap: 8px;
+.cards { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px;
   margin: 16px 0 0; padding: 0; }
 .cards div { background: #fff; border: 1px solid var(--edge); border-radius: 8px;
   padding: 8px 12px; }
@@ -146,8 +146,7 @@ def html_page(history: History, verdict: Verdict) -> str:
 <header><h1>{escape(title)}</h1>
 <span class="verdict {"kept" if verdict.is_fine else "broken"}">{word}</span></header>
 <p>{escape(plan.about)}</p>
-<p class="faint">{plan.masters} primaries, {plan.replicas} replica(s) each, node timeout
-{plan.node_timeout_ms} ms, seed {plan.seed}</p>
+<p class="faint">{shape_words(plan)}, node timeout {plan.node_timeout_ms} ms, seed {plan.seed}</p>
 <dl class="cards">{cards}</dl>
 <h2>What happened</h2>
 <figure><div class="wide">{timeline(history, verdict, WIDE)}</div>

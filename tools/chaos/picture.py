@@ -16,7 +16,7 @@ from .checkers.lost_writes import check_losses
 from .checkers.service import GAP_MS
 from .checkers.windows import Windows
 from .history import FAIL, OK, PROBE, FaultSpan, History, Operation, ViewSpan
-from .report import fault_words
+from .report import fault_words, node_words
 from .verdict import Verdict
 
 STATES: Final[Mapping[str, tuple[str, str]]] = {
@@ -183,12 +183,14 @@ def _draw_faults(canvas: Canvas, history: History) -> None:
 
 def _label(canvas: Canvas, fault: FaultSpan, right: float) -> None:
     """As many of a fault's words as fit into its bar, or beside it if none do."""
-    x = canvas.x(fault.start_ms) + 4
-    full, short = fault_words(fault), f"{fault.kind} n{fault.nodes[0]}" if fault.nodes else ""
-    inside, outside = canvas.x(fault.end_ms) - x, right - x
-    for room in (inside, outside):
-        for words in (full, full.partition(" (")[0], short, fault.kind):
-            if words and len(words) * LETTER <= room:
+    node = node_words(fault.nodes[:1])
+    full, short = fault_words(fault), f"{fault.kind} {node}".strip()
+    inside, beside = canvas.x(fault.start_ms) + 4, canvas.x(fault.end_ms) + 4
+    known = (full, full.partition(" (")[0], short, fault.kind)
+    rooms = ((inside, beside - 4, known), (beside, right, known), (inside, beside - 4, (node,)))
+    for x, end, choice in rooms:
+        for words in choice:
+            if words and len(words) * LETTER <= end - x:
                 canvas.text(x, canvas.top + BAR - 1, words)
                 return
 

@@ -149,12 +149,6 @@ class Plan:
     promises: Promises = Promises()
     operation_timeout_ms: int = 1000
 
-    @property
-    def needs_disks(self) -> bool:
-        """Whether nodes need small disks of their own."""
-        kinds = [fault.kind for fault in self.faults]
-        return "fill_disk" in [*kinds, *(self.draw.kinds if self.draw is not None else ())]
-
 
 #: What a plan without workloads of its own gets: each kind, and one that waits for replicas.
 DEFAULT_WORKLOADS: Final = (

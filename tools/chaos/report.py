@@ -1,6 +1,7 @@
-"""A run as text, as JSON, and as rows of a table.
+"""A run as text and as JSON.
 
-Owns the words for people; `page.py` and `picture.py` own what is drawn.
+Owns the words for people; `page.py` and `picture.py` own what is drawn, `compare.py` tables of many
+runs.
 """
 
 import json
@@ -10,28 +11,25 @@ from typing import Final
 import attrs
 
 from .history import FaultSpan, History, plan_tables
+from .plan import Plan
 from .targets import CLIENTS
 from .verdict import Figures, Verdict
 
 NAMED_MAX: Final = 12
-COLUMNS: Final = (
-    "plan",
-    "server",
-    "acknowledged writes",
-    "lost",
-    "lost without excuse",
-    "lost after WAIT",
-    "unavailable, worst slot (s)",
-    "unavailable, mean (s)",
-    "split brain (s)",
-    "failovers (s)",
-    "promises",
-)
 
 
 def node_words(nodes: Iterable[int]) -> str:
     """Nodes by their numbers."""
     return ", ".join("clients" if node == CLIENTS else f"n{node}" for node in nodes)
+
+
+def shape_words(plan: Plan) -> str:
+    """What the cluster consists of."""
+    primaries = "1 primary" if plan.masters == 1 else f"{plan.masters} primaries"
+    each = "" if plan.masters == 1 else " each"
+    if plan.replicas == 0:
+        return f"{primaries} without replicas"
+    return f"{primaries} with {plan.replicas} replica{'s'[: plan.replicas > 1]}{each}"
 
 
 def fault_words(fault: FaultSpan) -> str:
@@ -92,8 +90,7 @@ def text_report(history: History, verdict: Verdict) -> str:
     width = max(len(name) for name, _ in figure_rows(verdict.figures))
     lines = [
         f"{plan.name} on {history.server}: {plan.about}",
-        f"{plan.masters} primaries, {plan.replicas} replica(s) each, node timeout "
-        f"{plan.node_timeout_ms} ms, seed {plan.seed}",
+        f"{shape_words(plan)}, node timeout {plan.node_timeout_ms} ms, seed {plan.seed}",
         "",
         *(
             f"  {fault.start_ms / 1000:6.2f} to {fault.end_ms / 1000:6.2f} s  {fault_words(fault)}"
@@ -121,29 +118,3 @@ def json_report(history: History, verdict: Verdict) -> str:
         },
         indent=1,
     )
-
-
-def table_row(history: History, verdict: Verdict) -> list[str]:
-    """One row of a comparison."""
-    figures = verdict.figures
-    return [
-        history.plan.name,
-        history.server,
-        str(figures.acknowledged_writes),
-        str(figures.lost_writes),
-        str(figures.lost_unexcused),
-        str(figures.lost_after_wait),
-        f"{figures.unavailable_s:.2f}",
-        f"{figures.unavailable_mean_s:.2f}",
-        f"{figures.split_brain_s:.2f}",
-        seconds(figures.failover_s),
-        "kept"
-        if verdict.is_fine
-        else "broken: " + ", ".join(sorted({f.checker for f in verdict.broken})),
-    ]
-
-
-def markdown_table(rows: Iterable[list[str]]) -> str:
-    """A comparison as Markdown."""
-    head = [list(COLUMNS), ["---"] * len(COLUMNS)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows])

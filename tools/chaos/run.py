@@ -5,9 +5,6 @@ cluster is ended. `run_plan` blocks, and gives back the history; judging it is f
 """
 
 import heapq
-import shutil
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -20,7 +17,6 @@ from ...slots.hashing import key_slot
 from ..bench.clusters import parse_nodes
 from ..local.cluster import LocalCluster
 from ..local.errors import LocalClusterError, WaitTimeoutError
-from ..local.folders import MARK
 from ..local.node import Node
 from .breaker import Breaker, Undo
 from .client import Address, ask
@@ -29,7 +25,6 @@ from .history import History
 from .load import Cluster, Load, read_finals
 from .plan import Plan
 from .recorder import Recorder
-from .small_disks import SmallDisks
 
 #: The load runs for a while before the first fault, and goes on for a while after the last.
 AFTER_S: Final = 1.0
@@ -56,67 +51,24 @@ def run_plan(
     `logs` is a folder that gets the nodes' logs.
     """
     plan = with_drawn_faults(plan)
-    if not plan.needs_disks:
-        return _run_local(plan, server, mix, mode, progress, logs)
-    # Disks of its own belong to a thread (see `small_disks.py`), and must not leave it.
-    outcome: list[History | BaseException] = []
-
-    def run() -> None:
+    cluster = LocalCluster(
+        plan.masters,
+        plan.replicas,
+        mode=mode,
+        server=server,
+        mix=mix,
+        node_timeout_ms=plan.node_timeout_ms,
+        seed=plan.seed,
+        options=plan.options,
+    )
+    with cluster:
+        name = server if isinstance(server, str) else " ".join(server or ())
+        label = f"{name} + clustrio" if mix else name or "clustrio"
         try:
-            outcome.append(_run_local(plan, server, mix, mode, progress, logs))
-        except BaseException as failure:
-            outcome.append(failure)
-
-    thread = threading.Thread(target=run, name="clustrio-chaos-disks", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.2)
-    (result,) = outcome
-    if isinstance(result, BaseException):
-        raise result
-    return result
-
-
-def _run_local(
-    plan: Plan,
-    server: str | Sequence[str] | None,
-    mix: bool,
-    mode: str,
-    progress: Progress,
-    logs: Path | None,
-) -> History:
-    folder: Path | None = None
-    disks: SmallDisks | None = None
-    node_count = plan.masters * (1 + plan.replicas)
-    try:
-        if plan.needs_disks:
-            folder = Path(tempfile.mkdtemp(prefix="clustrio-chaos-"))
-            (folder / MARK).touch()
-            disks = SmallDisks(folder, node_count)
-        cluster = LocalCluster(
-            plan.masters,
-            plan.replicas,
-            mode=mode,
-            server=server,
-            mix=mix,
-            node_timeout_ms=plan.node_timeout_ms,
-            seed=plan.seed,
-            options=plan.options,
-            folder=folder,
-        )
-        with cluster:
-            name = server if isinstance(server, str) else " ".join(server or ())
-            label = f"{name} + clustrio" if mix else name or "clustrio"
-            try:
-                return _run_on(plan, cluster, disks, label, progress)
-            finally:
-                if logs is not None:
-                    _keep_logs(cluster, logs)
-    finally:
-        if disks is not None:
-            disks.close()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            return _run_on(plan, cluster, label, progress)
+        finally:
+            if logs is not None:
+                _keep_logs(cluster, logs)
 
 
 def _keep_logs(cluster: LocalCluster, folder: Path) -> None:
@@ -132,14 +84,12 @@ def _direct_address(node: Node) -> Address:
     return "127.0.0.1", int(reply[1])
 
 
-def _run_on(
-    plan: Plan, cluster: LocalCluster, disks: SmallDisks | None, label: str, progress: Progress
-) -> History:
+def _run_on(plan: Plan, cluster: LocalCluster, label: str, progress: Progress) -> History:
     where = Cluster(cluster.addresses, [_direct_address(node) for node in cluster.nodes])
     history = History(plan, label, len(cluster.nodes), [f"{h}:{p}" for h, p in where.addresses])
     recorder = Recorder(history, where.addresses)
     load = Load(plan, where, recorder)
-    breaker = Breaker(plan, cluster, recorder, lambda: _hot_slots(load), disks)
+    breaker = Breaker(plan, cluster, recorder, lambda: _hot_slots(load))
     load.start()
     try:
         _break(plan, breaker, recorder, progress)

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import define, frozen
 
-from ..bench.clusters import Reply
+from ..wire import Reply
 from .client import Command
 from .history import READ, WRITE, Value
 from .plan import WorkloadPlan

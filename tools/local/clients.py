@@ -12,7 +12,7 @@ import hiredis
 import trio
 
 from ...slots.hashing import key_slot
-from ..bench.clusters import Argument, CallError, Reply
+from ..wire import Argument, CallError, Reply, encode
 from .shape import HOST
 
 _TRY_AGAIN: Final = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN")
@@ -22,41 +22,47 @@ _PAUSE_S: Final = 0.02
 _ANSWER_TIMEOUT_S: Final = 2.0
 
 
-class _Connection:
-    """One connection to one node."""
+class Link:
+    """One connection to one node; `lock` is for those who share it."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self._reader = hiredis.Reader()
         self.lock = trio.Lock()
 
-    async def call(self, arguments: Sequence[Argument]) -> Reply:
-        """Send one command and read its reply."""
-        words = [part if isinstance(part, bytes) else str(part).encode() for part in arguments]
-        request = [b"*%d\r\n" % len(words)]
-        request += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-        await self._stream.send_all(b"".join(request))
-        while (reply := self._reader.gets()) is False:
+    @classmethod
+    async def to(cls, host: str, port: int) -> "Link":
+        """Connect; raises OSError."""
+        return cls(await trio.open_tcp_stream(host, port))
+
+    async def call(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
+        """Send commands at once, and read their replies; error replies are among them."""
+        await self._stream.send_all(encode(*commands))
+        replies: list[Reply] = []
+        while len(replies) < len(commands):
+            reply = self._reader.gets()
+            if reply is not False:
+                replies.append(reply)
+                continue
             data = await self._stream.receive_some()
             if not data:
                 raise trio.BrokenResourceError("the node closed the connection")
             self._reader.feed(data)
-        answer: Reply = reply
-        return answer
+        return replies
 
     async def aclose(self) -> None:
-        """Hang up."""
-        await self._stream.aclose()
+        """Hang up, without waiting for anybody."""
+        await trio.aclose_forcefully(self._stream)
 
 
 class TrioClient:
     """`await client.call("SET", "key", "value")`; an async context manager."""
 
-    def __init__(self, ports: Sequence[int], timeout_s: float = 15.0, *, host: str = HOST) -> None:
+    def __init__(self, ports: Sequence[int], timeout_s: float = 30.0, *, host: str = HOST) -> None:
         self._host = host
         self._ports = list(ports)
         self._timeout_s = timeout_s
-        self._connections: dict[int, _Connection] = {}
+        self._connections: dict[int, Link] = {}
         self._owners: dict[int, int] = {}
 
     async def __aenter__(self) -> "TrioClient":
@@ -112,13 +118,12 @@ class TrioClient:
     async def _ask(self, port: int, arguments: Sequence[Argument], *, is_asking: bool) -> Reply:
         connection = self._connections.get(port)
         if connection is None:
-            stream = await trio.open_tcp_stream(self._host, port)
-            connection = self._connections.setdefault(port, _Connection(stream))
+            link = await Link.to(self._host, port)
+            connection = self._connections.setdefault(port, link)
         with trio.move_on_after(_ANSWER_TIMEOUT_S):
             async with connection.lock:
-                if is_asking:
-                    await connection.call(["ASKING"])
-                return await connection.call(arguments)
+                ahead = [["ASKING"]] if is_asking else []
+                return (await connection.call([*ahead, arguments]))[-1]
         raise trio.BrokenResourceError("no answer in time")
 
     async def _forget(self, port: int) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from ...slots.hashing import key_slot
 from .engine import Engine, Launch
-from .errors import LocalClusterError, NodeStartError, NotSupportedError
+from .errors import LocalClusterError, NodeStartError
 from .faults import Faults
 from .folders import ClusterFolder
 from .node import Node
@@ -61,7 +61,7 @@ class LocalCluster(Faults):
         seed: int | None = None,
         relayed: bool = True,
         options: Mapping[str, str] | None = None,
-        start_timeout_s: float = 30.0,
+        start_timeout_s: float = 60.0,
     ) -> None:
         """Nothing runs yet; `start` or `with` does that.
 
@@ -94,6 +94,7 @@ class LocalCluster(Faults):
         self._engine: Engine | None = None
         self._relay: Relay | None = None
         self._is_altered = False
+        self._full_disks: set[int] = set()
         self._starts = 0
         self._lock = threading.RLock()
 
@@ -191,6 +192,7 @@ class LocalCluster(Faults):
                 node_options(plan, self.node_timeout_ms, self._options),
                 f"{self.seed} {self._starts} {plan.index}",
                 is_fresh,
+                plan.index in self._full_disks,
             )
             for plan in (self._plans[node.index] for node in nodes)
         ]
@@ -277,7 +279,7 @@ class LocalCluster(Faults):
                 return node
         raise LocalClusterError("no node runs")
 
-    def trio_client(self, timeout_s: float = 15.0) -> "TrioClient":
+    def trio_client(self, timeout_s: float = 30.0) -> "TrioClient":
         """A small cluster client for trio; `async with` it."""
         from .clients import TrioClient
 
@@ -323,19 +325,19 @@ class LocalCluster(Faults):
     # --- waiting ----------------------------------------------------------------------------
 
     def wait_for(
-        self, condition: Callable[[], object], what: str = "", timeout_s: float = 15.0
+        self, condition: Callable[[], object], what: str = "", timeout_s: float = 30.0
     ) -> float:
         """Wait until `condition` is true; WaitTimeoutError says what everybody saw to the end."""
         name = what or getattr(condition, "__name__", "a condition")
         return wait_until(lambda: "" if condition() else "not yet", name, timeout_s, self.nodes)
 
-    def wait_for_ok(self, timeout_s: float = 15.0) -> float:
+    def wait_for_ok(self, timeout_s: float = 30.0) -> float:
         """Wait until all nodes that run serve, are in sync, and see the same."""
         return wait_until(
             lambda: missing_for_service(self.nodes), "the cluster serves", timeout_s, self.nodes
         )
 
-    def wait_for_failover(self, lost: Node | int, timeout_s: float = 20.0) -> float:
+    def wait_for_failover(self, lost: Node | int, timeout_s: float = 30.0) -> float:
         """Wait until others serve what `lost` served when it was killed, paused or cut off."""
         lost = self.node(lost)
 
@@ -419,6 +421,7 @@ class LocalCluster(Faults):
         started anew with new files at the same ports.
         """
         self.heal()
+        self.free_disk()
         self.clear_scripts()
         if not self._is_altered and self._is_as_planned():
             for node in self.nodes[: self.masters]:
@@ -446,10 +449,6 @@ class LocalCluster(Faults):
             if lines.keys() != set(ids):
                 return False
         return True
-
-    def fill_disk(self, node: Node | int) -> None:
-        """Have a node find its disk full; no kind of node can be told so yet."""
-        raise NotSupportedError("a full disk cannot be played yet")
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

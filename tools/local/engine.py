@@ -18,6 +18,7 @@ class Launch:
     seed: str
     is_fresh: bool
     """Whether the whole cluster starts for the first time."""
+    has_full_disk: bool
 
 
 class Engine(Protocol):
@@ -43,6 +44,9 @@ class Engine(Protocol):
 
     def resume(self, index: int) -> None:
         """Let it go on."""
+
+    def set_disk_full(self, index: int, *, is_full: bool) -> None:
+        """Take all room on its disk, or give it back; raises NotSupportedError."""
 
     def script(self, index: int, rule: ScriptedReply | None) -> None:
         """Give it a rule more, or (None) take all away; raises NotSupportedError."""

@@ -30,6 +30,7 @@ class Faults:
     nodes: list[Node]
     _relay: Relay | None
     _is_altered: bool
+    _full_disks: set[int]
 
     def node(self, node: Node | int) -> Node:
         """A node by its number, or itself."""
@@ -115,9 +116,31 @@ class Faults:
         slowness = Slowness(latency_ms, jitter_ms, loss)
         self.relay.run(lambda rules: rules.slow.update(dict.fromkeys(pairs, slowness)))
 
+    # --- disks ------------------------------------------------------------------------------
+
+    def fill_disk(self, node: Node | int) -> Node:
+        """Leave a node no room on its disk, until `free_disk`; a restart changes nothing in that.
+
+        What it writes fails, and nothing else does: it refuses writes (MISCONF) once it knows, by
+        its append-only file or by BGSAVE, and cannot go on where its nodes.conf must be written.
+        """
+        return self._set_disk_full(self.node(node), is_full=True)
+
+    def free_disk(self, node: Node | int | None = None) -> None:
+        """There is room again, at one node or at all."""
+        for number in list(self._full_disks) if node is None else [self.node(node).index]:
+            self._set_disk_full(self.nodes[number], is_full=False)
+
+    def _set_disk_full(self, node: Node, *, is_full: bool) -> Node:
+        self._is_altered = True
+        if node.is_running:
+            self.engine.set_disk_full(node.index, is_full=is_full)
+        (self._full_disks.add if is_full else self._full_disks.discard)(node.index)
+        return node
+
     # --- roles and slots --------------------------------------------------------------------
 
-    def failover(self, replica: Node | int, option: str = "", timeout_s: float = 15.0) -> float:
+    def failover(self, replica: Node | int, option: str = "", timeout_s: float = 30.0) -> float:
         """Have a replica take over (`option`: FORCE, TAKEOVER); the seconds until it did."""
         replica = self.node(replica)
         self._is_altered = True

@@ -7,7 +7,8 @@ relay, so that a fault on a link is never in the way of the question.
 import threading
 from collections.abc import Mapping
 
-from ..bench.clusters import Argument, Caller, Line, Reply, parse_nodes
+from ..bench.clusters import Line, parse_nodes
+from ..wire import Argument, Caller, Reply
 from .engine import Engine
 from .errors import NodeDownError
 from .shape import HOST, LOG_FILE, NodePlan

@@ -18,6 +18,7 @@ from attrs import asdict
 
 from .engine import Launch
 from .errors import LocalClusterError, NodeStartError, NotSupportedError
+from .full_disk import require_limits
 from .scripted import ScriptedReply
 
 _END_TIMEOUT_S = 15.0
@@ -86,6 +87,7 @@ class ProcessEngine:
                         command=None if plan.command is None else list(plan.command),
                         seed=launch.seed,
                         is_fresh=launch.is_fresh,
+                        has_full_disk=launch.has_full_disk,
                     )
                 )
             )
@@ -113,6 +115,11 @@ class ProcessEngine:
     def resume(self, index: int) -> None:
         """SIGCONT."""
         self._order("signal", index, signal=int(signal.SIGCONT))
+
+    def set_disk_full(self, index: int, *, is_full: bool) -> None:
+        """Limit how much it may write; its supervisor knows whether it still lives."""
+        require_limits()
+        self._order("disk", index, is_full=is_full)
 
     def script(self, index: int, rule: ScriptedReply | None) -> None:
         """Change what it answers; a foreign server cannot."""

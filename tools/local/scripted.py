@@ -5,15 +5,18 @@ and is then gone.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
 from ...node.errors import CommandError
-from ...node.machine import Machine
-from ...node.registry import Command
-from ...node.session import Session
 from ...slots.hashing import key_slot
+
+if TYPE_CHECKING:
+    # A caller whose nodes are processes pays for no node of its own.
+    from ...node.machine import Machine
+    from ...node.registry import Command
+    from ...node.session import Session
 
 _TEXTS: Final = {
     "TRYAGAIN": "TRYAGAIN Multiple keys request during rehashing of slot",
@@ -46,7 +49,7 @@ class ScriptedReply:
 class Script:
     """The rules of one node."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: "Machine") -> None:
         self.rules: list[ScriptedReply] = []
         self._route = machine.gate.route
         machine.gate.route = self._check
@@ -60,13 +63,13 @@ class Script:
         """Forget all rules."""
         self.rules.clear()
 
-    def _check(self, session: Session, command: Command, args: list[bytes]) -> None:
+    def _check(self, session: "Session", command: "Command", args: list[bytes]) -> None:
         if self.rules:
             self._answer(command, args)
         if self._route is not None:
             self._route(session, command, args)
 
-    def _answer(self, command: Command, args: Sequence[bytes]) -> None:
+    def _answer(self, command: "Command", args: Sequence[bytes]) -> None:
         keys = command.keys_of(list(args)) if command.keys_of is not None else []
         slots = {key_slot(key) for key in keys}
         for rule in self.rules:

@@ -13,6 +13,7 @@ import trio
 
 from ...gossip.health import WRITABLE_DELAY_MS
 from ...node.config import Config
+from ...node.runtime.disk import Disk
 from ...node.runtime.files import DiskFiles
 from ...node.runtime.log import RedisLog
 from ...node.runtime.server import Server
@@ -32,7 +33,14 @@ class QuietFiles(DiskFiles):
 class LocalServer(Server):
     """One node of a local cluster."""
 
-    def __init__(self, options: Sequence[tuple[str, str]], seed: str, *, own_process: bool) -> None:
+    def __init__(
+        self,
+        options: Sequence[tuple[str, str]],
+        seed: str,
+        *,
+        own_process: bool,
+        disk: Disk | None = None,
+    ) -> None:
         config = Config(DiskFiles() if own_process else QuietFiles(), directory=os.getcwd())
         config.load("\n".join(f'{name} "{value}"' for name, value in options))
         if not own_process:
@@ -41,7 +49,7 @@ class LocalServer(Server):
                 config.put(
                     directive, os.path.join(config.dir, getattr(config, directive.attribute))
                 )
-        super().__init__(config, RedisLog(config.logfile, config.loglevel))
+        super().__init__(config, RedisLog(config.logfile, config.loglevel), disk=disk)
         # Elections and gossip draw from here; chance in commands stays chance.
         self.machine.rng = random.Random(seed)
         self._own_process = own_process

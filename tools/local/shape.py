@@ -114,7 +114,7 @@ def nodes_conf(plans: Sequence[NodePlan], own_index: int) -> bytes:
 
 def _stored(plan: NodePlan, plans: Sequence[NodePlan], *, is_own: bool) -> StoredNode:
     flags = NodeFlag.REPLICA if plan.is_replica else NodeFlag.PRIMARY
-    mask = sum(1 << slot for slot in plan.slots)
+    mask = ((1 << len(plan.slots)) - 1) << plan.slots.start
     primary = None if plan.primary_index is None else plans[plan.primary_index].node_id
     return StoredNode(
         node_id=plan.node_id,

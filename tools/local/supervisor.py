@@ -34,6 +34,7 @@ from ...node.runtime.garbage import tame_garbage_collector
 from ...node.runtime.listeners import CannotListenError
 from ...node.version import REDIS_VERSION
 from .folders import MARK
+from .full_disk import limit_process
 from .scripted import ScriptedReply
 from .server import LocalServer
 from .shape import LOG_FILE
@@ -71,6 +72,7 @@ class Supervisor:
             "signal": self._signal,
             "alive": self._is_alive,
             "script": self._script,
+            "disk": self._set_disk_full,
         }
 
     def answer(self, line: bytes) -> bytes:
@@ -109,6 +111,12 @@ class Supervisor:
     def _is_alive(self, node: int, order: Order) -> bool:
         child = self._children.get(node)
         return child is not None and not child.reap(wait=False)
+
+    def _set_disk_full(self, node: int, order: Order) -> bool:
+        child = self._children[node]
+        if not child.reap(wait=False):
+            limit_process(child.pid, is_full=bool(order["is_full"]))
+        return True
 
     def _script(self, node: int, order: Order) -> bool:
         line = self._children[node].line
@@ -158,6 +166,8 @@ def _become_node(order: Order, line: socket.socket | None, parent: int) -> NoRet
         output = os.open(LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         for target, source in ((0, null), (1, output), (2, output)):
             os.dup2(source, target)
+        if order["has_full_disk"]:
+            limit_process(os.getpid(), is_full=True)
         options = [(str(name), str(value)) for name, value in _pairs(order["options"])]
         command = order["command"]
         if isinstance(command, list):

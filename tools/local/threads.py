@@ -13,10 +13,10 @@ from pathlib import Path
 import trio
 
 from ...node.config import ConfigError
-from ...node.runtime.listeners import CannotListenError
 from ...node.version import REDIS_VERSION
 from .engine import Launch
 from .errors import NodeDownError, NodeStartError
+from .full_disk import FillableDisk
 from .scripted import ScriptedReply
 from .server import LocalServer
 
@@ -33,7 +33,10 @@ class _ThreadNode:
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._scope = trio.CancelScope()
+        #: Of the thread's event loop; None until that runs.
+        self._token: trio.lowlevel.TrioToken | None = None
         self.is_paused = False
+        self.disk = FillableDisk(is_full=launch.has_full_disk)
         name = f"clustrio-node-{launch.plan.index}"
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
@@ -42,18 +45,26 @@ class _ThreadNode:
         """Return once it listens."""
         self._ready.wait(_START_TIMEOUT_S)
         if self._failure is not None or not self._ready.is_set():
-            raise NodeStartError(f"node {self._launch.plan.index}: {self._failure or 'hangs'}")
+            why = self._failure or "hangs"
+            raise NodeStartError(f"node {self._launch.plan.index}: {why}") from self._failure
 
     def _run(self) -> None:
         launch = self._launch
         try:
-            self._server = LocalServer(launch.options, launch.seed, own_process=False)
-            self._server.prepare(is_fresh=launch.is_fresh)
+            self._server = LocalServer(
+                launch.options, launch.seed, own_process=False, disk=self.disk
+            )
+            try:
+                self._server.prepare(is_fresh=launch.is_fresh)
+            except BaseException:
+                # Whatever it had bound by then, another try must be able to bind.
+                self._server.crash()
+                raise
         except ConfigError as failure:
             self._failure = NodeStartError(failure.fatal_text(REDIS_VERSION))
             self._ready.set()
             return
-        except (CannotListenError, OSError) as failure:
+        except Exception as failure:
             self._failure = failure
             self._ready.set()
             return
@@ -75,7 +86,10 @@ class _ThreadNode:
             self._server.crash()
 
     def call(self, *calls: object) -> None:
-        """Have the thread run something soon."""
+        """Have the thread run something soon; one that did not come to run has nothing to do."""
+        self._ready.wait(_START_TIMEOUT_S)
+        if self._token is None:
+            return
         for each in calls:
             assert callable(each)
             try:
@@ -157,6 +171,10 @@ class ThreadEngine:
     def resume(self, index: int) -> None:
         """Let its thread go on."""
         self._nodes[index].resume()
+
+    def set_disk_full(self, index: int, *, is_full: bool) -> None:
+        """What it writes fails, or goes well again."""
+        self._nodes[index].disk.set_full(is_full=is_full)
 
     def script(self, index: int, rule: ScriptedReply | None) -> None:
         """Change what it answers."""

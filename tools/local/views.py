@@ -10,7 +10,8 @@ from typing import Final
 
 from attrs import frozen
 
-from ..bench.clusters import CallError, Line, shape_of
+from ..bench.clusters import Line, shape_of
+from ..wire import CallError
 from .errors import LocalClusterError, NodeStartError, WaitTimeoutError
 from .node import Node
 

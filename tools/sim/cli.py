@@ -156,6 +156,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run_one(drawn: Options, options: argparse.Namespace) -> int:
     print("\n".join(drawn.lines()), flush=True)
+    # A run makes many objects that live until its end: looking for garbage meanwhile finds none.
+    gc.disable()
     began = time.monotonic()
     run = Run(drawn)
     sampler = Sampler(run.world)
@@ -194,7 +196,6 @@ def _summary(outcome: Outcome, digest: str) -> list[str]:
 
 def run_job(job: Job) -> Result:
     """One run, in whatever process."""
-    # A run makes many objects that live until its end: looking for garbage meanwhile finds none.
     gc.disable()
     outcome = Run(options_for(job.seed, job.node_count, dict(job.fixed))).go()
     result = Result(

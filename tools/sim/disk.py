@@ -26,12 +26,17 @@ class Disk:
             self.durable = stored
             self.pending.clear()
         else:
+            self._settle(now)
             self.pending.append((now, stored))
+
+    def _settle(self, now: int) -> None:
+        """What was written long enough ago is durable."""
+        while self.pending and self.pending[0][0] + self.flush_ms <= now:
+            self.durable = self.pending.pop(0)[1]
 
     def crash(self, now: int, rng: Rng) -> StoredCluster:
         """What is there after a crash."""
-        while self.pending and self.pending[0][0] + self.flush_ms <= now:
-            self.durable = self.pending.pop(0)[1]
+        self._settle(now)
         survivors = rng.randrange(len(self.pending) + 1)
         if survivors:
             self.durable = self.pending[survivors - 1][1]

@@ -49,7 +49,7 @@ HUNTS: Final[Mapping[str, Hunt]] = {
     "rank_without_id": Hunt("elections", 10),
     "elect_without_data": Hunt(
         "elections",
-        60,
+        120,
         {
             "faults": ("kill", "wipe", "replicate"),
             "primary_count": 3,
@@ -65,7 +65,7 @@ HUNTS: Final[Mapping[str, Hunt]] = {
     "trust_late_packets": Hunt("late", 20),
     "trust_stale_links": Hunt("failure", 700),
     "two_manual_failovers": Hunt("manual", 20),
-    "wait_for_gossip_quorum": Hunt("failure", 20),
+    "wait_for_gossip_quorum": Hunt("failure", 40),
     "no_backoff": Hunt("reconnects", 10),
     "never_arm_ping": Hunt("failure", 10),
     "trust_wrong_identity": Hunt("identity", 20),

@@ -261,7 +261,7 @@ class World:
     def hears_majority(self, process: Process) -> bool:
         """Whether a node hears from a majority of those that it takes for voters."""
         state = process.core.state
-        if not self.network.cuts and state.size - len(self.stopped) >= state.quorum:
+        if not self.network.cuts and len(state.owners) - len(self.stopped) >= state.quorum:
             return True
         heard = sum(
             node_id == process.node_id or self.hears(process, self.by_id[node_id])

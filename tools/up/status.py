@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from attrs import asdict, frozen
 
-from ..bench.clusters import Caller, CallError
+from ..wire import Caller, CallError
 from .state import ClusterState, StateError, running_clusters
 
 _ASK_TIMEOUT_S = 2.0

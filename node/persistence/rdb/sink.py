@@ -8,6 +8,7 @@ from typing import Final
 from ....slots.hashing import SLOT_COUNT, key_slot
 from ...errors import CommandError
 from ...keyspace import Keyspace
+from ...values.packed import maybe_packed
 from .errors import DamagedError, DuplicateKeyError
 from .options import SnapshotSink
 from .values_read import ReadValue
@@ -73,13 +74,14 @@ class KeyspaceSink(SnapshotSink):
         home = self._keyspace.database(database)
         slot = key_slot(key)
         values = home.slots[slot]
+        kept = maybe_packed(value) or value
         if key in values:
             if not self._replaces:
                 raise DuplicateKeyError(f"key {key!r} is there twice")
             home.persist(key)
         if home.meter is not None:
-            home.meter.replace(key, values.get(key), value)
-        values[key] = value
+            home.meter.replace(key, values.get(key), kept)
+        values[key] = kept
         self.loaded_count += 1
         if expire_at_ms is not None:
             home.expire_at(key, expire_at_ms)
@@ -87,9 +89,9 @@ class KeyspaceSink(SnapshotSink):
         if access is not None:
             access.start(slot, key)
             if frequency is not None:
-                if access._lfu:
+                if access.counts_uses:
                     access.set_frequency(slot, key, frequency)
-            elif idle_s is not None and not access._lfu:
+            elif idle_s is not None and not access.counts_uses:
                 access.set_idle_ms(slot, key, idle_s * 1000)
 
     def on_strings(self, database: int, keys: list[bytes], values: list[bytes]) -> None:

@@ -61,7 +61,7 @@ def read_stream(cursor: Cursor, type_number: int, limits: CollectionLimits) -> S
         nodes.append(node)
     for node in nodes[:-1]:
         node.pack()
-    _adopt(stream, nodes, length)
+    stream.adopt(nodes)
     if cursor.length() != length:
         raise DamagedError("stream has another length than it says")
     stream.last_id = (cursor.length(), cursor.length())
@@ -77,13 +77,6 @@ def read_stream(cursor: Cursor, type_number: int, limits: CollectionLimits) -> S
     for _ in range(cursor.length()):
         _read_group(cursor, type_number, stream)
     return stream
-
-
-def _adopt(stream: StreamValue, nodes: list[StreamNode], length: int) -> None:
-    stream._nodes = nodes
-    stream._firsts = [node.first_id for node in nodes]
-    stream.length = length
-    stream.first_id = next((node.id_at(0) for node in nodes if len(node)), ZERO_ID)
 
 
 def _node_of(first_id: StreamId, elements: list[Element]) -> StreamNode:
@@ -219,7 +212,7 @@ def _read_consumer(
 
 def encode_stream(stream: StreamValue, compress: bool) -> bytes:
     """A stream as Redis 7.0 writes it."""
-    nodes = [node for node in stream._nodes if len(node)]
+    nodes = [node for node in stream.nodes if len(node)]
     parts = [encode_length(len(nodes))]
     for node in nodes:
         # Written like any string, and sixteen bytes long.

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ...values.hashvalue import HashValue
+from ...values.limits import DEFAULT_LIMITS
 from ...values.listvalue import ListValue
 from ...values.numbers import format_double_stored
+from ...values.packed import unpacked
 from ...values.setvalue import INTSET, SetValue
 from ...values.streamvalue import StreamValue
 from ...values.zsetvalue import ZSetValue
@@ -46,6 +48,7 @@ def needs_field_expiry(value: object) -> bool:
 
 def encode_body(value: object, compress: bool) -> tuple[int, bytes]:
     """The number of the value's type, and what follows it."""
+    value = unpacked(value, DEFAULT_LIMITS)
     return _WRITERS[type(value)](value, compress)
 
 

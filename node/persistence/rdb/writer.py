@@ -40,6 +40,10 @@ _LENGTHS: Final = tuple(map(encode_length, range(_PLAIN_TO)))
 _HEADS: Final = tuple(b"\0" + length for length in _LENGTHS)
 
 
+#: The name of the fact that only this project knows.
+NODE_ID_FACT: Final = b"clustrio-node-id"
+
+
 @frozen
 class SnapshotFacts:
     """What a snapshot says of the node that wrote it."""
@@ -53,6 +57,8 @@ class SnapshotFacts:
     replication_database: int = 0
     #: Whether an append-only file goes on from here.
     is_aof_base: bool = False
+    #: Which node of a cluster wrote it; others do not look at a name that they do not know.
+    node_id: bytes | None = None
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """Names and values, in Redis' order."""
@@ -69,6 +75,8 @@ class SnapshotFacts:
                 (b"repl-offset", b"%d" % self.replication_offset),
             ]
         fields.append((b"aof-base", b"%d" % self.is_aof_base))
+        if self.node_id is not None:
+            fields.append((NODE_ID_FACT, self.node_id))
         return fields
 
 
@@ -195,7 +203,7 @@ class _DatabaseWriter:
             parts.append(bytes((EXPIRE_MS,)) + encode_milliseconds(expire_at_ms))
         access = self._database.access
         if access is not None:
-            if access._lfu:
+            if access.counts_uses:
                 parts.append(bytes((FREQUENCY, access.frequency(number, key))))
             else:
                 idle_s = access.idle_ms(number, key) // 1000

@@ -119,11 +119,12 @@ def test_switches() -> None:
     assert node.log.lines[-1] == "DEBUG LOG: some\xfftext"
 
 
-@pytest.mark.parametrize("words", ["CLUSTERLINK KILL all x", "DROP-CLUSTER-PACKET-FILTER 1"])
-def test_what_is_not_there_yet_says_so(words: str) -> None:
-    name = words.split()[0]
-    reply = debug_node().call("DEBUG", *words.split())
-    assert reply == Failure(f"ERR DEBUG {name} is not available in this server yet")
+def test_levers_of_the_cluster_bus_without_a_cluster() -> None:
+    node = debug_node()
+    assert node.call("DEBUG", "DROP-CLUSTER-PACKET-FILTER", "1") == "OK"
+    assert node.call("DEBUG", "CLOSE-CLUSTER-LINK-ON-PACKET-DROP", "1") == "OK"
+    reply = node.call("DEBUG", "CLUSTERLINK", "KILL", "all", "x")
+    assert reply == Failure("ERR Debug option only available for cluster mode enabled setup!")
 
 
 def test_string_match() -> None:
@@ -200,6 +201,18 @@ def test_the_digest_sees_every_change(change: str) -> None:
     before = data(node)
     node.call(*change.split())
     assert data(node) != before
+
+
+def test_dead_keys_that_nobody_removed_yet_can_be_looked_at() -> None:
+    node = debug_node()
+    node.call("SET", "k", "v", "PXAT", 10**14)
+    (alive,) = node.call("DEBUG", "DIGEST-VALUE", "k")
+    node.call("SET", "k", "v", "EXAT", 1)
+    assert node.call("DEBUG", "DIGEST-VALUE", "k") == [alive]
+    assert "encoding:embstr" in str(node.call("DEBUG", "OBJECT", "k"))
+    assert "val_sds_len:1" in str(node.call("DEBUG", "SDSLEN", "k"))
+    assert str(node.call("DEBUG", "HTSTATS-KEY", "k")) == "ERR no such key"
+    assert node.call("DEBUG", "DIGEST-VALUE", "k") == ["0" * 40]
 
 
 def test_an_edited_string_has_the_digest_of_a_fresh_one() -> None:

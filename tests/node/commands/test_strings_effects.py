@@ -101,6 +101,14 @@ def test_a_key_dies_in_time(node: MemoryNode) -> None:
     assert events == [("x", b"expired", b"k"), ("$", b"set", b"k")]
 
 
+def test_a_dead_key_leaves_its_successor_no_lifetime(node: MemoryNode) -> None:
+    node.call("SET", "k", "v", "PX", 1000)
+    node.advance(2000)
+    assert node.call("SET", "k", "w", "KEEPTTL") == "OK"
+    assert node.call("GET", "k") == b"w"
+    assert node.call("PTTL", "k") == -1
+
+
 # --- effects -------------------------------------------------------------------------------------
 
 #: What is set up, the command, what is propagated, and the events in their order.

@@ -4,40 +4,18 @@ from typing import Final
 
 from clustrio.gossip import commands as ask
 from clustrio.gossip.messages import NodeFlag
-from clustrio.gossip.nodes_conf import StoredCluster
-from clustrio.gossip.outputs import LinkOrder, Send
 from clustrio.gossip.state import Node
 from clustrio.node.cluster import Cluster
 from clustrio.node.migration.exports import Export
 from clustrio.node.migration.jobs import Operation, SlotJob
 
+from ..clustered import SilentBus
 from ..harness import MemoryClient, MemoryNode, Plain, Word
 
 #: What A owns at first; B owns the rest.
 SLOTS_OF_A: Final = range(8192)
 #: Hash tags of the slots 0, 1 and 2.
 TAGS: Final = ("06S", "Qi", "5L5")
-
-
-class Silence:
-    """A bus on which nothing is ever heard."""
-
-    over_limit_count = 0
-
-    def __init__(self) -> None:
-        self.saved: list[tuple[StoredCluster, bool]] = []
-
-    def save(self, stored: StoredCluster, must_sync: bool) -> None:
-        self.saved.append((stored, must_sync))
-
-    def send(self, order: Send) -> None:
-        """Nobody is there."""
-
-    def link(self, order: LinkOrder) -> None:
-        """Nobody is there."""
-
-    def buffered(self) -> dict[int, int]:
-        return {}
 
 
 class ClusteredNode(MemoryNode):
@@ -48,7 +26,7 @@ class ClusteredNode(MemoryNode):
         for _ in range(number):
             # Else all would choose the same id.
             self.machine.rng.getrandbits(160)
-        self.bus = Silence()
+        self.bus = SilentBus()
         self.cluster = Cluster(self.machine, self.bus, None)
         self.machine.cluster = self.cluster
         self.migration = self.machine.slot_migration

@@ -402,8 +402,37 @@ def test_a_target_without_room_ends_the_job() -> None:
     for number in range(20):
         pair.b.call("SET", f"{{foo}}{number}", "x" * 2000)
     pair.begin()
-    words = pair.export.next_piece()
+    words: list[bytes] = []
+    while piece := pair.export.next_piece():
+        words += piece
     replies = [pair.say("KEYS", *words[i : i + 3]) for i in range(0, len(words), 3)]
     assert any("OOM" in str(reply) for reply in replies)
     assert pair.b.last_job(Operation.IMPORT).state is State.FAILED
     assert pair.b.call("DBSIZE") == 20
+
+
+def cluster_info(pair: Pair, *, of_target: bool = False) -> dict[str, int]:
+    reply = (pair.b if of_target else pair.a).call("CLUSTER", "INFO")
+    assert isinstance(reply, bytes)
+    rows = [row.split(":") for row in reply.decode().splitlines()]
+    prefix = "cluster_slot_migration_"
+    return {name.removeprefix(prefix): int(value) for name, value in rows if prefix in name}
+
+
+def test_cluster_info_counts_what_goes_on() -> None:
+    pair = Pair()
+    fill(pair.a, 10)
+    assert not any(cluster_info(pair).values())
+    pair.a.observe(True)
+    pair.begin()
+    assert cluster_info(pair)["active_tasks"] == cluster_info(pair, of_target=True)["active_tasks"]
+    assert cluster_info(pair)["active_tasks"] == 1
+    pair.tell_all()
+    pair.hand_over()
+    seen = cluster_info(pair)
+    assert (seen["active_tasks"], seen["active_trim_current_job_keys"]) == (0, 10)
+    slots = seen["active_trim_running"]
+    assert slots == seen["stats_active_trim_started"] > 0
+    pair.a.tick()
+    seen = cluster_info(pair)
+    assert (seen["active_trim_running"], seen["stats_active_trim_completed"]) == (0, slots)

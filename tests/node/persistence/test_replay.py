@@ -87,7 +87,7 @@ def test_loading_refuses_what_needs_data() -> None:
 
 def test_what_the_log_gets() -> None:
     node = MemoryNode()
-    feed = LogFeed(node.machine.clock)
+    feed = LogFeed(node.machine.clock, node.machine.keyspace.effects)
     node.machine.add_consumer(feed)
     node.call("SET", "a", "1")
     node.call("GET", "a")

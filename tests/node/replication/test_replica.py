@@ -35,7 +35,7 @@ def test_the_whole_conversation() -> None:
     assert said == (
         words("AUTH", "me", "secret")
         + words("REPLCONF", "listening-port", "7001")
-        + words("REPLCONF", "capa", "eof", "capa", "psync2")
+        + words("REPLCONF", "capa", "eof", "capa", "psync2", "capa", "slot-marks")
     )
     assert handshake.on_line(b"+OK") == b""
     assert handshake.on_line(b"-ERR no such thing") == b""

@@ -7,6 +7,7 @@ from clustrio.node.persistence.status import LogState
 from clustrio.node.replication.primary import Peer, PeerState
 from clustrio.node.replication.psync import NO_ID
 from clustrio.node.replication.replica import LinkState
+from clustrio.node.replication.state import Replication
 
 from ..harness import Failure, MemoryClient, MemoryNode
 
@@ -98,6 +99,38 @@ def test_the_history_gets_a_second_name_when_a_replica_becomes_primary() -> None
     sibling = node.connect()
     sent = sibling.receive(("PSYNC", "e" * 40, 1041)) + outbox(sibling)
     assert sent == b"+CONTINUE\r\n" + b"x" * 10
+
+
+def known(replication: Replication) -> tuple[bool, bool]:
+    """Whether the data is said to be of some age, and of the primary."""
+    return replication.primary_silence_ms() is not None, replication.is_synced
+
+
+def test_a_replica_whose_data_made_room_for_a_copy_counts_as_empty() -> None:
+    """It must not win an election by an offset that it had, nor lead others on from there."""
+    node = MemoryNode()
+    replication = node.machine.replication
+    replication.follow("10.0.0.1", 7000)
+    replication.on_full_copy(b"e" * 40, 1000)
+    replication.on_link(LinkState.CONNECTED)
+    assert known(replication) == (True, True)
+    # A new copy begins to be loaded, and then the primary dies.
+    replication.on_link(LinkState.SYNC)
+    replication.on_data_dropped()
+    for state in (LinkState.SYNC, LinkState.CONNECT, LinkState.CONNECTING):
+        replication.on_link(state)
+        assert known(replication) == (False, False)
+        assert replication.resume_point() is None
+    # The next copy is complete.
+    replication.on_full_copy(b"f" * 40, 2000)
+    replication.on_link(LinkState.CONNECTED)
+    assert known(replication) == (True, True)
+    # Again, and now it is made a primary by order.
+    replication.on_data_dropped()
+    assert node.call("REPLICAOF", "NO", "ONE") == "OK"
+    assert info(node)["master_replid2"] == NO_ID.decode()
+    sibling = node.connect()
+    assert not (sibling.receive(("PSYNC", "f" * 40, 2001)) + outbox(sibling)).startswith(b"+CONT")
 
 
 def test_a_replica_passes_the_bytes_of_its_primary_on_and_no_others() -> None:

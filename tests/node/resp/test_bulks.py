@@ -2,7 +2,7 @@
 
 import pytest
 
-from clustrio.node.resp.bulks import bulk_row, opened_row
+from clustrio.node.resp.bulks import bulk_row, flat_row, opened_row
 from clustrio.node.resp.encoder import bulk, bulk_array
 
 _ROWS = {
@@ -14,6 +14,7 @@ _ROWS = {
     "long and equal": [b"x" * 5000] * 70,
     "of all lengths": [b"x" * number for number in range(200)],
     "one is different": [b"xx"] * 100 + [b"y"] + [b"xx"] * 102,
+    "ten but for one": [b"xx"] * 7 + [b"y", b"xx", b"xx"],
     "one is long": [b"x"] * 80 + [b"y" * 5000],
 }
 
@@ -22,4 +23,5 @@ _ROWS = {
 def test_a_row_is_its_strings(texts: list[bytes]) -> None:
     bulks = b"".join(map(bulk, texts))
     assert bulk_row(texts) == bulk_array(texts) == b"*%d\r\n" % len(texts) + bulks
+    assert flat_row(texts) == bulks
     assert opened_row(b"~9", texts) == b"~9\r\n" + bulks

@@ -144,6 +144,16 @@ def test_a_cut_wide_header_never_reaches_the_fast_parser() -> None:
     assert stream.failure.text == b"Protocol error: invalid multibulk length"
 
 
+@pytest.mark.parametrize("before", [b"", encode(b"PING")])
+@pytest.mark.parametrize("head", [b"*2\r\n", b"*2\r\n$1\r\nx\r\n", b"*12\r\n"])
+def test_a_wide_array_inside_a_request_takes_neither_room_nor_time(
+    before: bytes, head: bytes
+) -> None:
+    requests, failure = read_in_pieces([before + head + b"*2147483647\r\n"])
+    assert len(requests) == bool(before)
+    assert failure == b"Protocol error: expected '$', got '*'"
+
+
 def test_strangers_get_one_request_at_a_time_and_small_limits() -> None:
     stream = RequestStream(LIMIT, stranger=True)
     assert stream.read(encode(b"AUTH", b"pw") + encode(*[b"MSET"] * 20)) == [[b"AUTH", b"pw"]]

@@ -203,3 +203,78 @@ def test_a_busy_session_that_is_killed_ends_after_its_command(
     assert order == ["begin", "end"]
     assert other.heard() == b":1\r\n"
     assert busy.session.transport is None
+
+
+def test_others_than_clients_are_called_in_the_pass(plane: DataPlane) -> None:
+    ours, theirs = socket.socketpair()
+    heard: list[bytes] = []
+    busy: list[bool] = []
+
+    def on_readable() -> None:
+        busy.append(plane.is_in_command)
+        heard.append(ours.recv(100))
+
+    plane.attend(ours.fileno(), on_readable)
+    run_pass(plane)
+    assert heard == []
+    theirs.send(b"one")
+    run_pass(plane)
+    assert heard == [b"one"]
+    theirs.send(b"two")
+    session = plane.machine.connect("127.0.0.1:1", "127.0.0.1:2")
+    plane.serve_while_busy(session)
+    assert (heard, busy) == ([b"one", b"two"], [False, True])
+    plane.disregard(ours.fileno())
+    plane.disregard(ours.fileno())
+    theirs.send(b"three")
+    run_pass(plane)
+    assert heard == [b"one", b"two"]
+    ours.close()
+    theirs.close()
+
+
+def test_who_was_read_but_not_run_is_served_while_a_command_is_busy(plane: DataPlane) -> None:
+    crowd = [Client(plane) for _ in range(20)]
+    busy, *others = crowd
+    order = make_busy(plane, busy.session)
+    for client in others:
+        client.send(b"*1\r\n$4\r\nPING\r\n")
+    busy.send(b"*1\r\n$4\r\nPING\r\n")
+    # The busy one comes first, so that all others have been read and wait when it begins.
+    events = sorted(plane.poller.poll(0), key=lambda event: event[0] != busy.session.descriptor)
+    order.on_begin = lambda: others[0].send(b"*2\r\n$4\r\nECHO\r\n$4\r\nnext\r\n")
+    plane.serve(events)
+    assert order == ["begin", *["other"] * len(others), "end"]
+    heard = [client.heard() for client in crowd]
+    assert heard[1] == b"+PONG\r\n$4\r\nnext\r\n"
+    assert [heard[0], *heard[2:]] == [b"+PONG\r\n"] * (len(crowd) - 1)
+    for client in crowd:
+        client.socket.close()
+
+
+def test_a_crowd_is_answered_each_by_itself() -> None:
+    node = MemoryNode()
+    node.observe(False)
+    plane = DataPlane(node.machine)
+    crowd = [Client(plane) for _ in range(30)]
+    for round_number in range(3):
+        for number, client in enumerate(crowd):
+            client.send(b"*3\r\n$3\r\nSET\r\n$2\r\n%02d\r\n$1\r\n%d\r\n" % (number, round_number))
+        run_pass(plane)
+        assert [client.heard() for client in crowd] == [OK] * len(crowd)
+        for number, client in enumerate(crowd):
+            client.send(b"*2\r\n$3\r\nGET\r\n$2\r\n%02d\r\n" % number)
+        # Among them are one that is half there, one that says two things, and one that is odd.
+        crowd[3].send(b"*1\r\n$4\r\nPI")
+        crowd[4].send(b"*1\r\n$4\r\nPING\r\n")
+        crowd[5].send(b"PING\r\n")
+        run_pass(plane)
+        crowd[3].send(b"NG\r\n")
+        run_pass(plane)
+        reply = b"$1\r\n%d\r\n" % round_number
+        expected = [reply] * len(crowd)
+        expected[3] = expected[4] = expected[5] = reply + b"+PONG\r\n"
+        assert [client.heard() for client in crowd] == expected
+    plane.close_all()
+    for client in crowd:
+        client.socket.close()

@@ -107,7 +107,6 @@ def test_elements_are_those_of_a_naive_model(seed: int, size: int, has_listpacks
     places = [place for place, known in enumerate(model) if known == element]
     assert list(value.positions(element)) == places
     assert list(value.positions(element, is_reversed=True)) == places[::-1]
-    assert value.maybe_find(element) == (places[0] if places else None)
     look = rng.randrange(len(model) + 2)
     assert list(value.positions(element, False, look)) == [at for at in places if at < look]
     assert list(value.positions(element, True, look)) == [

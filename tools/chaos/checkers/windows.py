@@ -2,7 +2,8 @@
 
 Owns the excuses. Rules: there are three, and each needs a fault on the very node that answered:
 
-* crash: it died (or froze for good) before the write had gone to whoever took its place;
+* crash: it died (or froze for good) before the write had gone to whoever took its place: moments
+  ago, or ever since a fault kept that successor from following it;
 * deposed: it could not know yet that it had been replaced: cut off, for no longer than it may go on
   alone, or back from a pause;
 * reshard: the slot was on its way when one of the two nodes died.
@@ -22,6 +23,8 @@ from ..history import FaultSpan, History, Operation
 LAG_MS: Final = 1000.0
 #: What the machine itself may add: processes wait for a processor.
 SLACK_MS: Final = 500.0
+#: How long a replica may take, once it can, until it follows its primary again.
+RESYNC_MS: Final = 3000.0
 
 LIVES: Final = ("kill", "stop", "pause")
 LINKS: Final = ("isolate", "partition", "ring")
@@ -38,6 +41,8 @@ class Window:
     """None: whoever answered."""
     slots: frozenset[int] | None = None
     """None: all."""
+    successors: frozenset[int] | None = None
+    """Who must have taken over; None: anybody."""
 
     def holds(self, operation: Operation, moment_ms: float) -> bool:
         """Whether it covers an operation."""
@@ -75,6 +80,28 @@ def _windows_of(fault: FaultSpan, history: History) -> list[Window]:
     return []
 
 
+def _missed_windows(history: History) -> list[Window]:
+    """What a node took that died while its successor had not caught up with it yet.
+
+    A primary that was cut off comes back as a replica of who replaced it, and is elected again
+    when that one crashes before it has sent its data.
+    """
+    windows = []
+    for crash in history.faults:
+        if crash.kind not in LIVES:
+            continue
+        for node in crash.nodes:
+            for fault in history.faults:
+                behind = frozenset({*fault.nodes, *fault.others} - {node})
+                keeps_apart = fault.kind in LIVES + LINKS and fault is not crash
+                is_near = fault.start_ms < crash.start_ms < fault.end_ms + RESYNC_MS
+                if behind and keeps_apart and is_near:
+                    start_ms = fault.start_ms - LAG_MS
+                    end_ms = crash.start_ms + SLACK_MS
+                    windows.append(Window("crash", start_ms, end_ms, node, successors=behind))
+    return windows
+
+
 def _reshard_windows(history: History) -> list[Window]:
     windows = []
     for move in history.faults:
@@ -100,6 +127,7 @@ class Windows:
     def __attrs_post_init__(self) -> None:
         for fault in self.history.faults:
             self.all += _windows_of(fault, self.history)
+        self.all += _missed_windows(self.history)
         self.all += _reshard_windows(self.history)
 
     def maybe_for_write(self, operation: Operation) -> Window | None:
@@ -124,6 +152,7 @@ class Windows:
         slot = operation.slot
         return any(
             view.node != operation.node
+            and (window.successors is None or view.node in window.successors)
             and view.role == "master"
             and view.end_ms > window.start_ms
             and any(first <= slot <= last for first, last in view.slots)

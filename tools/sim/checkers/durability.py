@@ -30,6 +30,12 @@ class Durability(Checker):
                     f"{durable.current_epoch} is on disk"
                 )
             seen = header.current_epoch
+            claimed_epoch = durable.myself.config_epoch
+            if process.myself.is_primary and header.config_epoch > claimed_epoch:
+                self.fail(
+                    f"{process.name} claims slots with epoch {header.config_epoch}; "
+                    f"{claimed_epoch} is on disk"
+                )
             if header.slots is not shown_slots and process.myself.is_primary:
                 shown_slots = header.slots
                 if mask_of(shown_slots) & ~mask_of(durable.myself.slots):

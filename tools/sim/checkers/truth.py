@@ -76,7 +76,9 @@ class Truth(Checker):
         """What a process believes of an owner."""
         if node is process.myself:
             return
-        mask = node.mask & ~process.core.state.not_claimed
+        mask, not_claimed = node.mask, process.core.state.not_claimed
+        if not_claimed:
+            mask &= ~not_claimed
         key, pair = (process.index, node.node_id), (node.config_epoch, mask)
         if self.checked.get(key) != pair:
             self.checked[key] = pair

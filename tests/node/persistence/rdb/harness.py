@@ -8,7 +8,9 @@ from clustrio.node.keyspace import Clock, Keyspace
 from clustrio.node.persistence.rdb import KeyspaceSink, ReadOptions, SnapshotReader, SnapshotSink
 from clustrio.node.persistence.rdb.checksum import checksum
 from clustrio.node.values.hashvalue import HashValue
+from clustrio.node.values.limits import DEFAULT_LIMITS
 from clustrio.node.values.listvalue import ListValue
+from clustrio.node.values.packed import unpacked
 from clustrio.node.values.setvalue import SetValue
 from clustrio.node.values.streamvalue import StreamValue
 from clustrio.node.values.zsetvalue import ZSetValue
@@ -16,6 +18,7 @@ from clustrio.node.values.zsetvalue import ZSetValue
 
 def plain(value: Any) -> Any:
     """A value in types that compare by what they hold."""
+    value = unpacked(value, DEFAULT_LIMITS)
     if isinstance(value, bytes | bytearray):
         return bytes(value)
     if isinstance(value, SetValue):
@@ -28,6 +31,7 @@ def plain(value: Any) -> Any:
 
 def everything(value: Any) -> Any:
     """`plain`, and what else there is to a value."""
+    value = unpacked(value, DEFAULT_LIMITS)
     if isinstance(value, HashValue):
         return plain(value), {field: value.maybe_expiry_ms(field) for field in value}
     if isinstance(value, StreamValue):

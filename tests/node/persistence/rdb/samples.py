@@ -147,3 +147,10 @@ DUMPED: Final = (
         [((1, 1), (b"a", b"0")), ((1, 3), (b"a", b"2"))],
     ),
 )
+
+#: As redis-server 7.4.1 dumped a hash of which two fields have a lifetime, packed and as a table.
+DUMPED_WITH_LIFETIMES: Final = (
+    "197b409452a30300002f2f00000009008163020301f405409452a3030000098161020101f47b409452a30300000981"
+    "62028374776f040001ff0c0089cbcff412cf8acb",
+    "1805409452a3030000030001620374776f010163c00340770161c0010c008f8c04ce5dc032db",
+)

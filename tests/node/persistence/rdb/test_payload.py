@@ -22,7 +22,7 @@ from clustrio.node.values.limits import CollectionLimits
 from clustrio.node.values.listvalue import ListValue
 
 from .harness import everything, plain, random_value, seal
-from .samples import DUMPED, Sample
+from .samples import DUMPED, DUMPED_WITH_LIFETIMES, Sample
 
 
 def text(data: bytes) -> bytes:
@@ -189,6 +189,19 @@ def test_lifetimes_of_fields_are_written_as_redis_7_4_does(entries: int, type_nu
     value.expire_at(b"b", 7000)
     value.expire_at(b"a", 5000)
     assert encode_value(value) == seal(type_number, EXPIRING[type_number], 12)
+
+
+@pytest.mark.parametrize("hexadecimal", DUMPED_WITH_LIFETIMES)
+def test_what_redis_7_4_dumped(hexadecimal: str) -> None:
+    payload = bytes.fromhex(hexadecimal)
+    value = decode_value_untrusted(payload)
+    assert everything(value) == (
+        {b"a": b"1", b"b": b"two", b"c": b"3"},
+        {b"a": 4_000_000_000_123, b"b": None, b"c": 4_000_000_000_005},
+    )
+    if payload[0] == op.HASH_LISTPACK_EXPIRING:
+        # A table has no order to be compared. When the first field dies, Redis only estimates.
+        assert encode_value(value)[9:-8] == payload[9:-8]
 
 
 @pytest.mark.parametrize("seed", range(150))

@@ -1,0 +1,132 @@
+"""What many clients sent in one pass comes to the same together as one by one."""
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from clustrio.node import requests
+from clustrio.node.requests import Parcel
+from clustrio.node.session import Session
+from clustrio.slots.hashing import SLOT_COUNT
+
+from ..support.raw import encode_command
+from .harness import MemoryClient, MemoryNode, as_bytes
+from .test_lean_tables import books, filled, node_with
+
+_REQUESTS = [
+    *("GET k", "SET k w", "INCR k", "DECR k", "APPEND k w", "GETDEL k", "DEL k", "EXISTS k k"),
+    *("MGET k k k", "MSET k w k w", "STRLEN k", "TTL k", "PEXPIRE k 20", "TYPE k", "Get k"),
+    *("LPUSH k w", "RPOP k", "LRANGE k 0 -1", "HSET k w w", "HGET k w", "SADD k w", "XLEN k"),
+    *("ZADD k 1 w", "ZPOPMIN k", "PING", "ECHO w", "DBSIZE", "SELECT 0", "ASKING", "NOPE k"),
+    *("MULTI", "EXEC", "DISCARD", "WATCH k", "RESET", "CLIENT REPLY SKIP", "HELLO 3", "HELLO 2"),
+    *("BLPOP k 0.01", "BZPOPMIN k 0.01", "GET", "SET k", "INCR k w", "CLIENT REPLY ON"),
+    *("SUBSCRIBE w", "PUBLISH w w", "CLIENT TRACKING ON", "CLIENT TRACKING OFF", "READONLY"),
+]
+
+_CLIENTS = 6
+_EVEN = range(0, SLOT_COUNT, 2)
+
+
+def run_together(node: MemoryNode, parcels: list[Parcel]) -> tuple[dict[Session, bytes], list[int]]:
+    """As the data plane does it: what each session heard, and who was left over, by number."""
+    machine = node.machine
+    held: list[Parcel] = []
+    rest = machine.run_crowd(parcels, held)
+    held += [(session, machine.receive(session, data)) for session, data in rest]
+    heard = dict(held)
+    assert len(heard) == len(held), "one chunk, one reply"
+    return heard, [parcels.index(parcel) for parcel in rest]
+
+
+def proceed(node: MemoryNode, heard: dict[Session, bytes]) -> None:
+    """What sessions get besides, added to what they heard."""
+    machine = node.machine
+    while machine.awake:
+        awake, machine.awake = machine.awake, []
+        for session in awake:
+            heard[session] = heard.get(session, b"") + machine.proceed(session)
+
+
+def clients_of(node: MemoryNode) -> list[MemoryClient]:
+    return [node, *[node.connect() for _ in range(_CLIENTS - 1)]]
+
+
+def chunks_of(random: Random) -> list[bytes]:
+    """A request for each client, often the same command; now and then one that is odd."""
+    chunks: list[bytes] = []
+    # Who listens or has left a transaction open is out of the crowd until then.
+    pattern = random.choice(_REQUESTS) if random.randrange(6) else "RESET"
+    for _ in range(_CLIENTS):
+        if not random.randrange(3):
+            pattern = random.choice(_REQUESTS)
+        chunks.append(encode_command([as_bytes(word) for word in filled(random, pattern)]))
+    if not random.randrange(30):
+        chunks[2] *= 2
+    if not random.randrange(30):
+        chunks[3] = chunks[3][:-5]
+    return chunks
+
+
+def replies_in(heard: dict[Session, bytes], clients: list[MemoryClient]) -> list[bytes]:
+    # Pushed messages may come before a reply or after it.
+    return [b"\n".join(sorted(heard.get(each.session, b"").split(b"\n"))) for each in clients]
+
+
+@pytest.mark.parametrize("observers", ["", "feed", "recorder misses"])
+@pytest.mark.parametrize("slots", [None, _EVEN, range(SLOT_COUNT)], ids=["alone", "half", "all"])
+def test_together_and_one_by_one_agree(
+    observers: str, slots: Sequence[int] | None, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "_CROWDS_LEFT_ALONE", 2)
+    random = Random(f"{seed} {observers} {slots}")
+    crowd, single = node_with(observers, slots), node_with(observers, slots)
+    crowds, singles = clients_of(crowd), clients_of(single)
+    together = 0
+    for _ in range(400):
+        chunks = chunks_of(random)
+        parcels = [(each.session, data) for each, data in zip(crowds, chunks, strict=True)]
+        heard, left_over = run_together(crowd, parcels)
+        together += len(parcels) - len(left_over)
+        # All that is not quick comes after what is.
+        quick = [number for number in range(_CLIENTS) if number not in left_over]
+        expected: dict[Session, bytes] = {}
+        for number in quick + left_over:
+            session = singles[number].session
+            expected[session] = single.machine.receive(session, chunks[number])
+        proceed(crowd, heard)
+        proceed(single, expected)
+        assert replies_in(heard, crowds) == replies_in(expected, singles), chunks
+        assert books(crowd) == books(single), chunks
+        for node in (crowd, single):
+            node.advance(7)
+            node.tick()
+    assert together > 200
+
+
+def test_a_crowd_with_one_command_is_booked_as_such() -> None:
+    node = node_with("", None)
+    clients = clients_of(node)
+    parcels = [(each.session, encode_command([b"SET", b"k", b"v"])) for each in clients]
+    heard, left_over = run_together(node, parcels)
+    assert list(heard.values()) == [b"+OK\r\n"] * _CLIENTS
+    assert not left_over
+    command = node.machine.gate.commands[b"SET"]
+    assert command.statistics.calls == _CLIENTS
+    assert command.statistics.nanoseconds > 0
+    for client in clients:
+        assert client.session.last_command is command
+        assert client.session.input_bytes == len(parcels[0][1])
+
+
+def test_after_a_pipeline_crowds_are_left_alone_for_a_while() -> None:
+    node = node_with("", None)
+    clients = clients_of(node)
+    ping = encode_command([b"PING"])
+    pipelines = [(each.session, ping * 2) for each in clients]
+    assert run_together(node, pipelines)[1] == [*range(_CLIENTS)]
+    singles = [(each.session, ping) for each in clients]
+    turns = [len(run_together(node, singles)[1]) for _ in range(200)]
+    assert turns == sorted(turns, reverse=True)
+    assert turns[0] == _CLIENTS
+    assert turns[-1] == 0
