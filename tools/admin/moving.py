@@ -32,6 +32,7 @@ ATOMIC_SLOTS_MAX: Final = 512
 _TRIES: Final = 3
 _POLL_S: Final = 0.02
 _ALREADY_OWNER: Final = "already the owner"
+_NOT_A_MASTER: Final = "SETSLOT only with masters"
 _PASSING: Final = ("CLUSTERDOWN", "LOADING", "TRYAGAIN")
 _ENDED: Final = frozenset({"success", "failed", "cancelled", "canceled"})
 _AGAIN: Final = (
@@ -259,7 +260,12 @@ class Mover:
     def _tell(self, slot: int, source: Node, target: Node) -> None:
         """The source must hear of it; the others would by gossip, but later."""
         words = ("CLUSTER", "SETSLOT", slot, "NODE", target.node_id)
-        source.connection.call(*words)
+        try:
+            source.connection.call(*words)
+        except ReplyError as failure:
+            if _NOT_A_MASTER not in failure.reply:
+                raise
+            # The bus was quicker, and who has lost its last slot follows the new owner.
         for node in self.cluster.primaries:
             if node.is_reachable and node not in (source, target):
                 try:

@@ -395,6 +395,24 @@ def test_a_damaged_payload_ends_the_job() -> None:
     assert not pair.b.machine.keyspace.staged
 
 
+def test_a_source_that_is_never_in_time_tells_everything_all_the_same() -> None:
+    pair = Pair()
+    for number in range(20):
+        pair.a.call("SET", key(number), "x")
+    pair.begin()
+    now_ns = 0
+
+    def late() -> int:
+        # As if the system had taken the processor away between any two looks.
+        nonlocal now_ns
+        now_ns += 1_000_000
+        return now_ns
+
+    pair.a.machine.timer = late
+    pair.hand_over()
+    assert pair.b.call("DBSIZE") == 20
+
+
 def test_a_target_without_room_ends_the_job() -> None:
     pair = Pair(maxmemory=60_000)
     for number in range(20):
