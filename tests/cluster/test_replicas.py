@@ -188,6 +188,7 @@ def test_a_killed_primary_is_replaced_under_load(kinds: tuple[str, str]) -> None
         old.start_again()
         in_step(old, new, nodes)
         wait_until("one view", lambda: disagreement(nodes, len(nodes)), nodes)
+        wait_until("ok again", lambda: not_ok(nodes), nodes)
         old.call("READONLY")
         for key in counter.keys:
             assert old.text("GET", key) == new.text("GET", key)
@@ -209,6 +210,8 @@ def test_a_primary_that_hangs_is_replaced_and_follows_when_it_wakes(kinds: tuple
             os.kill(old.pid, signal.SIGCONT)
         in_step(old, new, nodes)
         wait_until("one view", lambda: disagreement(nodes, len(nodes)), nodes)
+        # Who was away serves nobody for a while.
+        wait_until("ok again", lambda: not_ok(nodes), nodes)
         old.call("READONLY")
         assert old.text("GET", key) == "after"
         assert old.call("DEBUG", "DIGEST") == new.call("DEBUG", "DIGEST")
