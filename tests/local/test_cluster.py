@@ -86,7 +86,7 @@ def test_a_killed_node_is_down_and_comes_back_at_its_port(
 
 def test_a_paused_node_is_found_dead_and_comes_back(cluster: LocalCluster) -> None:
     node = cluster.pause(3)
-    with socket.create_connection(("127.0.0.1", node.port), 5) as connection:
+    with socket.create_connection(("127.0.0.1", node.port), 30) as connection:
         # Somebody takes the call, and nobody answers.
         connection.sendall(b"PING\r\n")
         cluster.wait_for(lambda: "fail" in health(cluster, 0, 3), "node 3 is failed")

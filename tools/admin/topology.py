@@ -22,6 +22,11 @@ _ASKED_AT_ONCE: Final = 16
 #: For nodes that others have given up: they may be back, but mostly are not.
 _HOPELESS_TIMEOUT_S: Final = 1.5
 _UNUSABLE: Final = frozenset({"noaddr", "handshake"})
+#: As much of a list of slots is quoted.
+_SLOTS_SHOWN: Final = 60
+
+#: Of each member its id, whom it follows, and its slots.
+Shape = tuple[tuple[str, str | None, str], ...]
 
 
 @frozen
@@ -123,7 +128,7 @@ class Node:
         """Who owns what in its eyes."""
         return {line.node_id: line.slots for line in self.lines.values() if line.slots}
 
-    def shape(self) -> tuple[tuple[str, str | None, str], ...]:
+    def shape(self) -> Shape:
         """What all nodes must agree on: members, roles, slots."""
         return tuple(
             (line.node_id, line.primary_id if line.is_replica else None, line.slots.text())
@@ -264,13 +269,31 @@ class Cluster:
 
     def complaint(self) -> str:
         """Why the members that answer do not agree yet; empty if they do."""
-        shapes: dict[object, list[str]] = {}
+        shapes: dict[Shape, list[str]] = {}
         for node in self.reachable:
             shapes.setdefault(node.shape(), []).append(node.name)
         if len(shapes) < 2:
             return ""
-        groups = sorted(shapes.values(), key=len)
-        return f"{', '.join(groups[0])} sees other members, roles or slots than {groups[-1][0]}"
+        (odd, few), *_, (usual, many) = sorted(shapes.items(), key=lambda pair: len(pair[1]))
+        # Of a member that both know, what each says of it; else who is known to one of them only.
+        differing = sorted({entry[0] for entry in set(odd) ^ set(usual)})[0]
+        said = [next((e for e in each if e[0] == differing), None) for each in (odd, usual)]
+        views = " and ".join(map(_in_words, said))
+        return (
+            f"{', '.join(few)} sees other members, roles or slots than {many[0]}: "
+            f"of {differing[:8]} they say {views}"
+        )
+
+
+def _in_words(entry: tuple[str, str | None, str] | None) -> str:
+    if entry is None:
+        return "nothing"
+    _, primary_id, slots = entry
+    if primary_id is not None:
+        return f"replica of {primary_id[:8]}"
+    if len(slots) > _SLOTS_SHOWN:
+        slots = slots[:_SLOTS_SHOWN] + "..."
+    return f"master of {slots or 'no slots'}"
 
 
 def require_reachable(nodes: Iterable[Node], purpose: str) -> None:
