@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from .errors import CommandError
 
 if TYPE_CHECKING:
+    from .keyspace import Value
     from .session import Session
 
 
@@ -42,6 +43,18 @@ def same_keys(requests: list[list[bytes]], length: int) -> Sequence[bytes] | Non
     except (TypeError, ValueError):
         return None
     return columns[1]
+
+
+def maybe_homes_of(
+    session: "Session", requests: list[list[bytes]], length: int
+) -> list[dict[bytes, "Value"]] | None:
+    """The dict in which the first key of each request stands; None: let each run by itself.
+
+    That is if all have `length` proper words, and nobody wants to know more of them than
+    `Database.maybe_homes` allows.
+    """
+    keys = same_keys(requests, length)
+    return None if keys is None else session.db.maybe_homes(keys)
 
 
 def refusal(session: "Session", name: bytes, failure: CommandError) -> bytes:

@@ -1,6 +1,6 @@
 """Pipelines of one and the same list or hash command in one go; see `batches`."""
 
-from ..batches import run_singly, same_keys
+from ..batches import maybe_homes_of, run_singly, same_keys
 from ..resp.encoder import BULK_PREFIXES, CRLF, ONE, ZERO, integer, pack_bulks
 from ..session import Session
 from ..values.hashvalue import HashValue
@@ -90,8 +90,7 @@ def rpop_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
 
 def hset_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of HSETs of one field each in one go."""
-    keys = same_keys(requests, 4)
-    homes = None if keys is None else session.db.maybe_homes(keys)
+    homes = maybe_homes_of(session, requests, 4)
     if homes is None:
         return None
     replies: list[bytes] = []
@@ -110,8 +109,7 @@ def hset_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
 def hget_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of HGETs in one go."""
     db = session.db
-    keys = same_keys(requests, 3)
-    homes = None if keys is None else db.maybe_homes(keys)
+    homes = maybe_homes_of(session, requests, 3)
     if homes is None:
         return None
     null = session.encoder.null

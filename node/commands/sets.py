@@ -7,7 +7,7 @@ took the whole set.
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import run_singly, same_keys
+from ..batches import maybe_homes_of, run_singly
 from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..keyspace import Database
 from ..lazyfree import free_later
@@ -54,8 +54,7 @@ def _announce_removal(db: Database, key: bytes, value: SetValue, event: bytes) -
 
 def _sadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of SADDs of one member each in one go."""
-    keys = same_keys(requests, 3)
-    homes = None if keys is None else session.db.maybe_homes(keys)
+    homes = maybe_homes_of(session, requests, 3)
     if homes is None:
         return None
     replies: list[bytes] = []
@@ -163,8 +162,7 @@ def smove(session: Session, args: list[bytes]) -> bytes:
 
 def _spop_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of SPOPs of one member each in one go."""
-    keys = same_keys(requests, 2)
-    homes = None if keys is None else session.db.maybe_homes(keys)
+    homes = maybe_homes_of(session, requests, 2)
     if homes is None:
         return None
     rng = session.machine.rng

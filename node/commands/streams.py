@@ -7,7 +7,7 @@ consumer groups.
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import run_singly, same_keys
+from ..batches import maybe_homes_of, run_singly
 from ..errors import NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
 from ..registry import command
 from ..resp.encoder import BULK_PREFIXES, CRLF, EMPTY_ARRAY, OK, ZERO, integer
@@ -77,8 +77,7 @@ def _xadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     length = len(requests[0])
     if length < 5 or not length & 1:
         return None
-    keys = same_keys(requests, length)
-    homes = None if keys is None else session.db.maybe_homes(keys)
+    homes = maybe_homes_of(session, requests, length)
     if homes is None:
         return None
     now_ms = session.machine.clock.now_ms

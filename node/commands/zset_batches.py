@@ -1,6 +1,6 @@
 """Pipelines of one and the same sorted-set command in one go; see `batches`."""
 
-from ..batches import run_singly, same_keys
+from ..batches import maybe_homes_of, run_singly
 from ..resp.encoder import ONE, ZERO, integer
 from ..session import Session
 from ..values.numbers import parse_float
@@ -27,8 +27,7 @@ def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
 
 def zadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of ZADDs of one member each, without options, in one go."""
-    keys = same_keys(requests, 4)
-    homes = None if keys is None else session.db.maybe_homes(keys)
+    homes = maybe_homes_of(session, requests, 4)
     if homes is None:
         return None
     replies: list[bytes] = []
@@ -52,8 +51,7 @@ def zadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
 def zrank_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     """A pipeline of ZRANKs, without options, in one go."""
     db = session.db
-    keys = same_keys(requests, 3)
-    homes = None if keys is None else db.maybe_homes(keys)
+    homes = maybe_homes_of(session, requests, 3)
     if homes is None:
         return None
     null = session.encoder.null

@@ -7,7 +7,7 @@ is always the plain form of what happened: ZPOPMIN or ZPOPMAX.
 from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
-from ..batches import run_singly, same_keys
+from ..batches import maybe_homes_of, run_singly
 from ..blocking import parse_timeout_ms
 from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..registry import command
@@ -62,8 +62,7 @@ def _pop(session: Session, args: list[bytes], is_lowest: bool) -> bytes:
 
 def _pop_many(session: Session, requests: list[list[bytes]], is_lowest: bool) -> bytes | None:
     """A pipeline of pops of one member each in one go."""
-    keys = same_keys(requests, 2)
-    homes = None if keys is None else session.db.maybe_homes(keys)
+    homes = maybe_homes_of(session, requests, 2)
     if homes is None:
         return None
     replies: list[bytes] = []
