@@ -194,6 +194,9 @@ class Effects:
         """`finish_command` and `deliver`, for a command that changed or recorded something."""
         if self._takers is not None and not self.pending and not self.depth:
             encoded = pack_bulks(tuple(args))
+            if database == self.place_database:
+                self.place(encoded)
+                return
             for take in self._takers:
                 take(database, encoded)
             return

@@ -20,7 +20,7 @@ from ..slots.hashing import SLOT_COUNT, key_slot, slots_of
 from ..slots.keyspec import BeginIndex, FindRange
 from .errors import CommandError
 from .registry import BatchFunction, Command, CommandFunction, Flag
-from .resp.encoder import QUEUED, pack_bulks
+from .resp.encoder import QUEUED
 
 if TYPE_CHECKING:
     from .dispatch import Gate
@@ -133,11 +133,7 @@ def observed(gate: "Gate", command: Command) -> CommandFunction:
             return function(session, args)
         finally:
             if effects.pending or effects.dirty != dirty_before:
-                database = session.db.index
-                if database == effects.place_database and not (effects.pending or effects.depth):
-                    effects.place(pack_bulks(tuple(args)))
-                else:
-                    effects.settle(database, args, dirty_before)
+                effects.settle(session.db.index, args, dirty_before)
                 session.written_offset = effects.stream_offset
                 if gate.after_command is not None:
                     wake()
@@ -177,11 +173,7 @@ def routed_and_observed(gate: "Gate", command: Command) -> CommandFunction:
             return function(session, args)
         finally:
             if effects.pending or effects.dirty != dirty_before:
-                database = session.db.index
-                if database == effects.place_database and not (effects.pending or effects.depth):
-                    effects.place(pack_bulks(tuple(args)))
-                else:
-                    effects.settle(database, args, dirty_before)
+                effects.settle(session.db.index, args, dirty_before)
                 session.written_offset = effects.stream_offset
                 if gate.after_command is not None:
                     wake()
