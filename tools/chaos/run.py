@@ -6,7 +6,8 @@ cluster is ended. `run_plan` blocks, and gives back the history; judging it is f
 
 import heapq
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -90,8 +91,7 @@ def _run_on(plan: Plan, cluster: LocalCluster, label: str, progress: Progress) -
     recorder = Recorder(history, where.addresses)
     load = Load(plan, where, recorder)
     breaker = Breaker(plan, cluster, recorder, lambda: _hot_slots(load))
-    load.start()
-    try:
+    with _recording(load, history, recorder, progress):
         _break(plan, breaker, recorder, progress)
         progress(f"{recorder.now_ms() / 1000:6.1f} s  mending")
         mended_ms = recorder.now_ms()
@@ -100,14 +100,24 @@ def _run_on(plan: Plan, cluster: LocalCluster, label: str, progress: Progress) -
         if not history.complaint:
             history.converged_ms = round(recorder.now_ms() - mended_ms, 1)
         time.sleep(AFTER_S)
+    history.finals = trio.run(read_finals, plan, where, load.workloads)
+    return history
+
+
+@contextmanager
+def _recording(
+    load: Load, history: History, recorder: Recorder, progress: Progress
+) -> Iterator[None]:
+    """The load while something is done; its last requests may end in peace."""
+    load.start()
+    try:
+        yield
         load.end_clients()
         history.load_end_ms = recorder.now_ms()
-        time.sleep(plan.operation_timeout_ms / 1000)
+        time.sleep(history.plan.operation_timeout_ms / 1000)
     finally:
         load.close()
     progress(f"{recorder.now_ms() / 1000:6.1f} s  reading what is left")
-    history.finals = trio.run(read_finals, plan, where, load.workloads)
-    return history
 
 
 def _hot_slots(load: Load) -> list[int]:
@@ -179,16 +189,9 @@ def run_on_addresses(plan: Plan, address: Address, *, progress: Progress = _quie
     )  # fmt: skip
     recorder = Recorder(history, where.addresses)
     load = Load(plan, where, recorder)
-    load.start()
-    try:
+    with _recording(load, history, recorder, progress):
         _sleep_until(plan.duration_s, recorder)
-        load.end_clients()
-        history.load_end_ms = recorder.now_ms()
-        history.converged_ms = 0.0
-        time.sleep(plan.operation_timeout_ms / 1000)
-    finally:
-        load.close()
-    progress(f"{recorder.now_ms() / 1000:6.1f} s  reading what is left")
+    history.converged_ms = 0.0
     history.finals = trio.run(read_finals, plan, where, load.workloads)
     return history
 
