@@ -6,29 +6,54 @@ must be what they would be then. What only one of the requests is odd about (a v
 type, a first element) is left to the command itself: `run_singly`.
 """
 
-from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from .errors import CommandError
 
 if TYPE_CHECKING:
-    from .keyspace import Value
+    from .database import Value
     from .session import Session
 
 
 T = TypeVar("T")
 
 _LOOK_UP: Final = dict.get
+_JOIN: Final = b"".join
+
+
+class Replies(Generic[T]):
+    """What a batch function answers: something for each request, and how that is encoded.
+
+    Several clients may have sent the requests, so that each of them gets a part.
+    """
+
+    __slots__ = ("_encode", "_values")
+
+    def __init__(self, encode: Callable[[Sequence[T]], bytes], values: Sequence[T]) -> None:
+        self._encode = encode
+        self._values = values
+
+    def whole(self) -> bytes:
+        """All replies."""
+        return self._encode(self._values)
+
+    def part(self, start: int, end: int) -> bytes:
+        """The replies to some of the requests, at least one."""
+        return self._encode(self._values[start:end])
+
+
+def encoded(replies: list[bytes]) -> Replies[Any]:
+    """Replies that are bytes already, one for each request."""
+    return Replies(_JOIN, replies)
 
 
 def look_up(homes: list[dict[bytes, T]], keys: Sequence[bytes]) -> list[T | None]:
     """What stands under many keys; worth it, too, just before they are written.
 
-    Step by step, each in C with little to do for a key (its hash, which it then knows, comes
-    first): so the processor waits for several places in memory at once.
+    All in C, with little to do for a key (which knows its hash by now, see `Database.homes`): so
+    the processor waits for several places in memory at once.
     """
-    deque(map(hash, keys), 0)
     return list(map(_LOOK_UP, homes, keys))
 
 

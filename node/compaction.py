@@ -16,7 +16,7 @@ from .values.limits import DEFAULT_LIMITS, CollectionLimits
 from .values.packed import maybe_packed
 
 if TYPE_CHECKING:
-    from .keyspace import Database
+    from .database import Database
 
 #: So many collections stay as they are.
 _LEFT_OPEN: Final = 1024

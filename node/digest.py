@@ -18,7 +18,8 @@ from .values.streamvalue import StreamValue
 from .values.zsetvalue import ZSetValue
 
 if TYPE_CHECKING:
-    from .keyspace import Database, Keyspace
+    from .database import Database
+    from .keyspace import Keyspace
 
 _SIZE: Final = 20
 #: What a key that does not exist has.

@@ -13,7 +13,8 @@ from ..slots.randomness import Generator
 from .sampling import near_key
 
 if TYPE_CHECKING:
-    from .keyspace import Database, Keyspace
+    from .database import Database
+    from .keyspace import Keyspace
 
 POOL_SIZE: Final = 16
 LFU_START: Final = 5

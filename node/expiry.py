@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ..slots.hashing import SLOT_COUNT
 
 if TYPE_CHECKING:
-    from .keyspace import Database
+    from .database import Database
 
 #: Lifetimes looked at between two looks at the clock.
 _PIECE: Final = 512

@@ -17,7 +17,7 @@ from .values.fieldexpiry import FieldExpiry
 from .values.hashvalue import HashValue
 
 if TYPE_CHECKING:
-    from .keyspace import Database
+    from .database import Database
     from .machine import Machine
     from .session import Session
 

@@ -14,7 +14,7 @@ call less each; the rest is put together.
 """
 
 from binascii import crc_hqx
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..slots.hashing import SLOT_COUNT, key_slot, slots_of
 from ..slots.keyspec import BeginIndex, FindRange
@@ -23,6 +23,7 @@ from .registry import BatchFunction, Command, CommandFunction, Flag
 from .resp.encoder import QUEUED
 
 if TYPE_CHECKING:
+    from .batches import Replies
     from .dispatch import Gate
     from .effects import Effects
     from .session import Session
@@ -85,7 +86,8 @@ def routed(gate: "Gate", command: Command, function: CommandFunction) -> Command
         return function(session, args)
 
     if command.keys_of is None:
-        return call_keyless
+        # What was said before MULTI is meant for all of the transaction.
+        return function if command.full_name == "multi" else call_keyless
     return call_one if has_one_key(command) else call_several
 
 
@@ -93,7 +95,7 @@ def routed_batch(gate: "Gate", batch: BatchFunction) -> BatchFunction:
     """A pipeline of one-key commands, if all of the keys are served here."""
     served = gate.served
 
-    def run(session: "Session", requests: list[list[bytes]]) -> bytes | None:
+    def run(session: "Session", requests: list[list[bytes]]) -> "Replies[Any] | None":
         if 0 in served:
             try:
                 slots = slots_of([args[1] for args in requests])
@@ -187,7 +189,7 @@ def observed_batch(effects: "Effects", command: Command) -> BatchFunction | None
     if batch is None:
         return None
 
-    def run_readers(session: "Session", requests: list[list[bytes]]) -> bytes | None:
+    def run_readers(session: "Session", requests: list[list[bytes]]) -> "Replies[Any] | None":
         # What dies of age meanwhile would have to go out one by one.
         if session.db.volatile_count or effects.wants_misses or effects.pending:
             return None
@@ -196,7 +198,7 @@ def observed_batch(effects: "Effects", command: Command) -> BatchFunction | None
             effects.settle_apart()
         return reply
 
-    def run_writers(session: "Session", requests: list[list[bytes]]) -> bytes | None:
+    def run_writers(session: "Session", requests: list[list[bytes]]) -> "Replies[Any] | None":
         if not effects.takes_runs:
             return None
         reply = batch(session, requests)
@@ -249,7 +251,6 @@ def queued(gate: "Gate", command: Command, *, is_routed: bool) -> CommandFunctio
     served = gate.served
 
     def enqueue(session: "Session", args: list[bytes]) -> bytes:
-        session.asking = False
         queue = session.queue
         assert queue is not None
         queue.append((command, args))

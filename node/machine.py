@@ -21,13 +21,15 @@ from .commands.config_commands import ConfigFile
 from .commands.monitor import Monitors
 from .commands.transactions import WatchedKeys
 from .config import Config
+from .crowds import CrowdRunner
+from .database import Clock
 from .debug_switches import DebugSwitches
 from .dispatch import Gate
 from .effects import Consumer
 from .eviction import Evictor
 from .expiry import ExpiryCycle
 from .field_expiry import FieldExpiryCycle
-from .keyspace import Clock, Keyspace
+from .keyspace import Keyspace
 from .latency import LatencyMonitor
 from .loading import Loading
 from .maintenance import Maintenance
@@ -49,7 +51,7 @@ from .scripting.scripts import Scripts
 from .session import ClientKind, Session, Wait
 from .settings import apply_settings
 from .shutdown import Shutdown
-from .slowlog import SlowLog
+from .slowlog import CommandLogs
 from .tracking import Tracking
 from .values.limits import CollectionLimits
 
@@ -101,7 +103,7 @@ class Machine:
         self.scripts = Scripts(self)
         #: Serves other clients in the middle of a long command; the runtime puts itself here.
         self.breathe: Callable[[Session], None] = _no_breath
-        self.slowlog = SlowLog(config.is_sensitive)
+        self.command_logs = CommandLogs(self)
         self.latency = LatencyMonitor(lambda: self.clock.now_ms // 1000)
         #: The cluster side; None outside a cluster.
         self.cluster: Cluster | None = None
@@ -125,7 +127,7 @@ class Machine:
         #: Bytes from a client; returns the bytes to send back (perhaps none).
         self.receive = requests.receive
         #: The same for many clients, each of which is likely to have sent one quick request.
-        self.run_crowd = requests.run_crowd
+        self.run_crowd = CrowdRunner(self, requests).run
         #: Runs the requests that wait in a session, unless it is itself waiting for something.
         self.proceed = requests.proceed
         self.blocked = BlockedClients(self)

@@ -12,13 +12,14 @@ counters.
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntFlag, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
 from ..slots.keyspec import KeySpec, compile_key_finder
 
 if TYPE_CHECKING:
+    from .batches import Replies
     from .session import Session
 
 #: A command gets the session and the whole request, its own name included. It returns finished
@@ -27,7 +28,7 @@ CommandFunction = Callable[["Session", list[bytes]], bytes]
 
 #: Takes a whole pipeline of this one command and returns all replies, or None before anything was
 #: done when some request in it is out of the ordinary; each request then runs by itself.
-BatchFunction = Callable[["Session", list[list[bytes]]], bytes | None]
+BatchFunction = Callable[["Session", list[list[bytes]]], "Replies[Any] | None"]
 
 
 class Flag(IntFlag):

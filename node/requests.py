@@ -13,19 +13,13 @@ from .errors import INTERNAL, CommandError, ProtocolError
 from .lean_tables import RefusedError
 from .registry import Command
 from .resp.encoder import error
-from .resp.shared_reader import SharedReader
-from .resp.stream import LONG_PIPELINE, Request
+from .resp.stream import LONG_PIPELINE
 from .session import Session
 
 if TYPE_CHECKING:
     from .machine import Machine
 
 _JOIN: Final = b"".join
-#: Clients that send several requests at once, odd ones or slow ones, are likely to go on so.
-_CROWDS_LEFT_ALONE: Final = 16
-#: No client can guess a number of so many bits.
-_MARK_BITS: Final = 62
-
 #: What came from a client, or goes to it.
 Parcel = tuple[Session, bytes]
 
@@ -38,10 +32,6 @@ class RequestRunner:
         self._clock = machine.clock
         self._gate = machine.gate
         self._timer: Callable[[], int] = machine.timer
-        #: Made when it is first needed.
-        self._shared_reader: SharedReader | None = None
-        #: For so many crowds it is not worth a try.
-        self._crowds_left_alone = 0
 
     def receive(self, session: Session, data: bytes) -> bytes:
         """Bytes from a client; returns the bytes to send back (perhaps none)."""
@@ -56,95 +46,15 @@ class RequestRunner:
             reply = self._run_one(session, requests[0])
             if stream.exact is None and reply and not session.outbox:
                 return reply
-            return self._finish_turn(session, [reply] if reply else [])
+            return self.finish_turn(session, [reply] if reply else [])
         replies = self._take_outbox(session)
-        if len(requests) < LONG_PIPELINE or not self._run_as_one(session, requests, replies):
-            self._run_batch(session, stream.settled(requests, data), replies)
-        return self._finish_turn(session, replies)
-
-    def run_crowd(self, arrived: list[Parcel], held: list[Parcel]) -> list[Parcel]:
-        """Bytes from several clients, of whom most are likely to have sent one quick request.
-
-        Appends the replies to `held`; returns what is to be handed to `receive` one by one. Here
-        no command runs that serves other clients meanwhile.
-        """
-        if self._crowds_left_alone:
-            self._crowds_left_alone -= 1
-            return arrived
-        crowd: list[Parcel] = []
-        rest: list[Parcel] = []
-        for parcel in arrived:
-            session = parcel[0]
-            is_plain = (
-                session.stream.exact is None
-                and session.wait is None
-                and not (session.gated or session.backlog or session.outbox)
-            )
-            (crowd if is_plain else rest).append(parcel)
-        if not crowd:
-            return arrived
-        if self._shared_reader is None:
-            self._shared_reader = SharedReader(self._machine.rng.getrandbits(_MARK_BITS))
-        requests = self._shared_reader.read([data for _, data in crowd])
-        if requests is None:
-            self._crowds_left_alone = _CROWDS_LEFT_ALONE
-            return arrived
-        self._run_each(crowd, requests, held, rest)
-        if len(rest) > len(arrived) // 2:
-            self._crowds_left_alone = _CROWDS_LEFT_ALONE
-        return rest
-
-    def _run_each(
-        self, crowd: list[Parcel], requests: list[Request], held: list[Parcel], rest: list[Parcel]
-    ) -> None:
-        """One request of each client, timed as in `_run_batch`; what is not quick is left over."""
-        timer = self._timer
-        now_ms = self._clock.now_ms
-        scrap = self._gate.scrap
-        run = 0
-        previous: Command | WrappedCommand | None = None
-        started = timer()
-        for parcel, args in zip(crowd, requests, strict=True):
-            session, data = parcel
-            command = session.lookup(args[0])
-            if command is not previous:
-                if run and previous is not None:
-                    now = timer()
-                    previous.statistics.count_run(now - started, run)
-                    started = now
-                previous = command
-                run = 0
-            # Commands that are not quick keep their books themselves.
-            if (
-                command is None
-                or command.statistics is scrap
-                or not command.low <= len(args) <= command.high
-            ):
-                rest.append(parcel)
-                continue
-            session.last_request_ms = now_ms
-            session.input_bytes += len(data)
-            session.last_command = command
-            try:
-                reply = command.function(session, args)
-                run += 1
-            except CommandError as failure:
-                run += self._count_failure(command, args, failure)
-                reply = failure.encoded()
-            except Exception as failure:
-                reply = self._on_failure(session, failure, args)
-            if not reply or session.outbox:
-                reply = self._finish_turn(session, [reply] if reply else [])
-            if reply:
-                held.append((session, reply))
-            elif session.close_after_reply:
-                self._machine.awaken(session)
-        if previous is not None and run:
-            previous.statistics.count_run(timer() - started, run)
+        if len(requests) < LONG_PIPELINE or not self.run_as_one(session, requests, replies):
+            self.run_batch(session, stream.settled(requests, data), replies)
+        return self.finish_turn(session, replies)
 
     def proceed(self, session: Session) -> bytes:
         """Run the requests that wait in the session, unless it is itself waiting for something."""
-        return self._finish_turn(session, self._take_outbox(session))
+        return self.finish_turn(session, self._take_outbox(session))
 
     @staticmethod
     def _take_outbox(session: Session) -> list[bytes]:
@@ -152,7 +62,7 @@ class RequestRunner:
         pushed, session.outbox = session.outbox, []
         return pushed
 
-    def _finish_turn(self, session: Session, replies: list[bytes]) -> bytes:
+    def finish_turn(self, session: Session, replies: list[bytes]) -> bytes:
         """Run what is left, and see to whatever is out of the ordinary."""
         stream = session.stream
         while (
@@ -162,7 +72,7 @@ class RequestRunner:
             and not session.close_now
         ):
             requests, session.backlog = session.backlog or stream.read(b""), []
-            self._run_batch(session, requests, replies)
+            self.run_batch(session, requests, replies)
         failure = stream.failure
         if failure is not None and not session.backlog and session.wait is None:
             self._break_off(session, failure)
@@ -189,16 +99,16 @@ class RequestRunner:
             reply = command.function(session, args)
         except CommandError as failure:
             reply = failure.encoded()
-            if not self._count_failure(command, args, failure):
+            if not self.count_failure(command, args, failure):
                 return reply
         except Exception as failure:
-            return self._on_failure(session, failure, args)
+            return self.on_failure(session, failure, args)
         elapsed = timer() - started
         statistics.nanoseconds += elapsed
         statistics.histogram[0 if elapsed < 1000 else (elapsed // 1000).bit_length()] += 1
         return reply
 
-    def _run_batch(
+    def run_batch(
         self, session: Session, requests: list[list[bytes]], replies: list[bytes]
     ) -> None:
         """The hot path of a pipeline.
@@ -227,10 +137,10 @@ class RequestRunner:
                     reply = command.function(session, args)
                     run += 1
             except CommandError as failure:
-                run += self._count_failure(command, args, failure)
+                run += self.count_failure(command, args, failure)
                 reply = failure.encoded()
             except Exception as failure:
-                reply = self._on_failure(session, failure, args)
+                reply = self.on_failure(session, failure, args)
             if reply:
                 append(reply)
             elif session.wait is not None or session.close_after_reply or session.close_now:
@@ -240,7 +150,7 @@ class RequestRunner:
             previous.statistics.count_run(timer() - started, run)
             session.last_command = previous
 
-    def _count_failure(
+    def count_failure(
         self, command: Command | WrappedCommand | None, args: list[bytes], failure: CommandError
     ) -> bool:
         """Book an error reply; False if the command was not run."""
@@ -254,7 +164,7 @@ class RequestRunner:
         command.statistics.failed += 1
         return True
 
-    def _run_as_one(
+    def run_as_one(
         self, session: Session, requests: list[list[bytes]], replies: list[bytes]
     ) -> bool:
         """Run a pipeline of one and the same command in one go; False when it is not such a one."""
@@ -269,20 +179,21 @@ class RequestRunner:
             return False
         started = self._timer()
         try:
-            reply = command.batch(session, requests)
+            several = command.batch(session, requests)
         except Exception as failure:
             # Nobody knows how much of it was carried out, so there is no going on.
-            self._log_bug(session, failure)
-            reply = INTERNAL.encoded()
+            self.log_bug(session, failure)
+            replies.append(INTERNAL.encoded())
             session.close(after_reply=True)
-        if reply is None:
+            return True
+        if several is None:
             return False
-        replies.append(reply)
+        replies.append(several.whole())
         command.statistics.count_run(self._timer() - started, len(requests))
         session.last_command = command
         return True
 
-    def _on_failure(self, session: Session, failure: Exception, args: list[bytes]) -> bytes:
+    def on_failure(self, session: Session, failure: Exception, args: list[bytes]) -> bytes:
         """Something other than an error reply came out of a request.
 
         Nothing that a client sends may get past here; a bug in a command costs its client one
@@ -290,10 +201,11 @@ class RequestRunner:
         """
         if not args:
             return b""  # an empty request asks for nothing
-        self._log_bug(session, failure)
+        self.log_bug(session, failure)
         return INTERNAL.encoded()
 
-    def _log_bug(self, session: Session, failure: Exception) -> None:
+    def log_bug(self, session: Session, failure: Exception) -> None:
+        """A command is at fault, not its client."""
         self._machine.log.exception(f"A command of client {session.address} failed", failure)
         self._gate.count_error(INTERNAL)
 

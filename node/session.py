@@ -14,8 +14,8 @@ from .resp.stream import RequestStream
 
 if TYPE_CHECKING:
     from .acl.users import User
+    from .database import Database
     from .dispatch import WrappedCommand
-    from .keyspace import Database
     from .machine import Machine
     from .registry import Command
 

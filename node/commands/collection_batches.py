@@ -1,13 +1,21 @@
 """Pipelines of one and the same list or hash command in one go; see `batches`."""
 
-from ..batches import maybe_homes_of, run_singly, same_keys
-from ..resp.encoder import BULK_PREFIXES, CRLF, ONE, ZERO, integer, pack_bulks
+from collections.abc import Sequence
+from typing import Any
+
+from ..batches import Replies, encoded, maybe_homes_of, run_singly, same_keys
+from ..resp.bulks import flat_row
+from ..resp.encoder import ONE, ZERO, bulk, integer
 from ..session import Session
 from ..values.hashvalue import HashValue
 from ..values.listvalue import ListValue
 
 
-def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> bytes | None:
+def _integers(numbers: Sequence[int]) -> bytes:
+    return b":%d\r\n" * len(numbers) % tuple(numbers)
+
+
+def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> Replies[Any] | None:
     """A pipeline of pushes of one element each in one go."""
     keys = same_keys(requests, 3)
     homes = None if keys is None else session.db.maybe_homes(keys)
@@ -19,8 +27,7 @@ def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> by
         before = len(value)
         value.push_many([args[2] for args in requests], name == b"LPUSH")
         session.db.effects.dirty += len(requests)
-        lengths = tuple(range(before + 1, len(value) + 1))
-        return b":%d\r\n" * len(requests) % lengths
+        return Replies(_integers, range(before + 1, len(value) + 1))
     push = ListValue.push_left if name == b"LPUSH" else ListValue.push_right
     replies: list[bytes] = []
     plain = 0
@@ -33,20 +40,20 @@ def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> by
         else:
             replies.append(run_singly(session, name, args))
     session.db.effects.dirty += plain
-    return b"".join(replies)
+    return encoded(replies)
 
 
-def lpush_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def lpush_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
     """A pipeline of LPUSHs in one go."""
     return _push_many(session, requests, b"LPUSH")
 
 
-def rpush_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def rpush_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
     """A pipeline of RPUSHs in one go."""
     return _push_many(session, requests, b"RPUSH")
 
 
-def _pop_each(session: Session, requests: list[list[bytes]], name: bytes) -> bytes | None:
+def _pop_each(session: Session, requests: list[list[bytes]], name: bytes) -> Replies[Any] | None:
     """A pipeline of pops of one element each in one go."""
     keys = same_keys(requests, 2)
     homes = None if keys is None else session.db.maybe_homes(keys)
@@ -59,36 +66,34 @@ def _pop_each(session: Session, requests: list[list[bytes]], name: bytes) -> byt
         is_left = name == b"LPOP"
         popped = value.pop_many_left(count) if is_left else value.pop_many_right(count)
         session.db.effects.dirty += count
-        return pack_bulks(tuple(popped)).partition(CRLF)[2]
+        return Replies(flat_row, popped)
     pop = ListValue.pop_left if name == b"LPOP" else ListValue.pop_right
-    parts: list[bytes] = []
+    replies: list[bytes] = []
     plain = 0
     for home, args in zip(homes, requests, strict=True):
         value = home.get(args[1])
         if type(value) is ListValue and len(value) > 1:
             element = pop(value)
             plain += 1
-            length = len(element)
-            prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
-            parts += (prefix, element, CRLF)
+            replies.append(bulk(element))
         else:
             # The last element takes the key along.
-            parts.append(run_singly(session, name, args))
+            replies.append(run_singly(session, name, args))
     session.db.effects.dirty += plain
-    return b"".join(parts)
+    return encoded(replies)
 
 
-def lpop_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def lpop_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
     """A pipeline of LPOPs in one go."""
     return _pop_each(session, requests, b"LPOP")
 
 
-def rpop_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def rpop_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
     """A pipeline of RPOPs in one go."""
     return _pop_each(session, requests, b"RPOP")
 
 
-def hset_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def hset_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
     """A pipeline of HSETs of one field each in one go."""
     homes = maybe_homes_of(session, requests, 4)
     if homes is None:
@@ -103,35 +108,33 @@ def hset_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
         else:
             replies.append(run_singly(session, b"HSET", args))
     session.db.effects.dirty += plain
-    return b"".join(replies)
+    return encoded(replies)
 
 
-def hget_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def hget_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
     """A pipeline of HGETs in one go."""
     db = session.db
     homes = maybe_homes_of(session, requests, 3)
     if homes is None:
         return None
     null = session.encoder.null
-    parts: list[bytes] = []
+    replies: list[bytes] = []
     hits = misses = 0
     for home, args in zip(homes, requests, strict=True):
         value = home.get(args[1])
         if value is None:
             misses += 1
-            parts.append(null)
+            replies.append(null)
             continue
         if type(value) is not HashValue or value.has_expiry:
-            parts.append(run_singly(session, b"HGET", args))
+            replies.append(run_singly(session, b"HGET", args))
             continue
         hits += 1
         text = value.get(args[2])
         if text is None:
-            parts.append(null)
+            replies.append(null)
             continue
-        length = len(text)
-        prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
-        parts += (prefix, text, CRLF)
+        replies.append(bulk(text))
     db.hits += hits
     db.misses += misses
-    return b"".join(parts)
+    return encoded(replies)

@@ -1,5 +1,8 @@
 """The connection itself: log in, choose a protocol and a database, say hello and goodbye."""
 
+from collections.abc import Sequence
+
+from ..batches import Replies
 from ..errors import (
     DB_OUT_OF_RANGE,
     NOT_AN_INT,
@@ -23,10 +26,14 @@ _WRONG_PASSWORD = CommandError(
 _LOGIN = "noscript loading stale fast no_auth allow_busy"
 
 
-def _ping_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _pongs(requests: Sequence[list[bytes]]) -> bytes:
+    return PONG * len(requests)
+
+
+def _ping_many(session: Session, requests: list[list[bytes]]) -> Replies[list[bytes]] | None:
     """A pipeline of bare PINGs in one go."""
     is_bare = len(requests[0]) == 1 and requests.count(requests[0]) == len(requests)
-    return PONG * len(requests) if is_bare else None
+    return Replies(_pongs, requests) if is_bare else None
 
 
 @command(

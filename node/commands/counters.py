@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import look_up, run_singly, same_keys
+from ..batches import Replies, encoded, look_up, run_singly, same_keys
+from ..database import Value
 from ..errors import (
     INCREMENT_OVERFLOW,
     NAN_OR_INFINITY,
@@ -16,7 +17,6 @@ from ..errors import (
     NOT_AN_INTEGER,
     CommandError,
 )
-from ..keyspace import Value
 from ..registry import command
 from ..resp.encoder import CRLF, bulk, integer
 from ..session import Session
@@ -69,7 +69,11 @@ def _maybe_next_small(homes: list[dict[bytes, Value]], keys: Sequence[bytes]) ->
     return following
 
 
-def _incr_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _integers(texts: Sequence[bytes]) -> bytes:
+    return b":" + b"\r\n:".join(texts) + CRLF
+
+
+def _incr_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     """A pipeline of INCRs in one go."""
     db = session.db
     keys = same_keys(requests, 2)
@@ -79,7 +83,7 @@ def _incr_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     texts = _maybe_next_small(homes, keys)
     if texts is not None:
         db.effects.dirty += len(texts)
-        return b":" + b"\r\n:".join(texts) + CRLF
+        return Replies(_integers, texts)
     texts = []
     small = _NEXT.get
     for home, key in zip(homes, keys, strict=True):
@@ -93,9 +97,11 @@ def _incr_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
         home[key] = following
         texts.append(following)
     db.effects.dirty += len(texts)
-    reply = b":" + b"\r\n:".join(texts) + CRLF if texts else b""
     rest = requests[len(texts) :]
-    return reply + b"".join([run_singly(session, b"INCR", args) for args in rest])
+    if not rest:
+        return Replies(_integers, texts)
+    replies = [b":" + text + CRLF for text in texts]
+    return encoded(replies + [run_singly(session, b"INCR", args) for args in rest])
 
 
 @command(

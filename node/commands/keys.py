@@ -3,6 +3,7 @@
 from typing import Final
 
 from ...slots.keyspec import key_range, one_key
+from ..database import Database
 from ..errors import (
     DB_OUT_OF_RANGE,
     NO_SUCH_KEY,
@@ -11,7 +12,6 @@ from ..errors import (
     SYNTAX,
     CommandError,
 )
-from ..keyspace import Database
 from ..lazyfree import free_later, lazy_free_of
 from ..registry import command
 from ..resp.encoder import OK, ONE, ZERO, bulk_array, integer, simple

@@ -7,6 +7,7 @@ RPOP are hot: their plain forms come first and touch nothing that they do not ne
 from typing import Final
 
 from ...slots.keyspec import one_key
+from ..database import Database
 from ..errors import (
     INDEX_OUT_OF_RANGE,
     MUST_BE_POSITIVE,
@@ -15,7 +16,6 @@ from ..errors import (
     CommandError,
     wrong_arity,
 )
-from ..keyspace import Database
 from ..registry import command
 from ..resp.bulks import bulk_row
 from ..resp.encoder import (

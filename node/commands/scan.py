@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from ...slots.hashing import SLOT_COUNT, key_slot
+from ..database import Database
 from ..errors import SYNTAX, CommandError
-from ..keyspace import Database
 from ..registry import command
 from ..resp.encoder import array, bulk, bulk_array
 from ..session import Session

@@ -3,8 +3,8 @@
 from typing import Final
 
 from ...slots.keyspec import one_key
+from ..database import Database
 from ..errors import BUSY_KEY, SYNTAX, CommandError
-from ..keyspace import Database
 from ..lazyfree import free_later
 from ..persistence.rdb import (
     CorruptSnapshotError,

@@ -7,14 +7,12 @@ took the whole set.
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import maybe_homes_of, run_singly
+from ..batches import Replies, encoded, maybe_homes_of, run_singly
+from ..database import Database
 from ..errors import MUST_BE_POSITIVE, SYNTAX
-from ..keyspace import Database
 from ..lazyfree import free_later
 from ..registry import command
 from ..resp.encoder import (
-    BULK_PREFIXES,
-    CRLF,
     EMPTY_ARRAY,
     ONE,
     ZERO,
@@ -52,7 +50,7 @@ def _announce_removal(db: Database, key: bytes, value: SetValue, event: bytes) -
 # --- adding and removing -------------------------------------------------------------------------
 
 
-def _sadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _sadd_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     """A pipeline of SADDs of one member each in one go."""
     homes = maybe_homes_of(session, requests, 3)
     if homes is None:
@@ -72,7 +70,7 @@ def _sadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
         else:
             replies.append(ZERO)
     session.db.effects.dirty += added
-    return b"".join(replies)
+    return encoded(replies)
 
 
 @command(
@@ -160,27 +158,24 @@ def smove(session: Session, args: list[bytes]) -> bytes:
     return ONE
 
 
-def _spop_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _spop_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     """A pipeline of SPOPs of one member each in one go."""
     homes = maybe_homes_of(session, requests, 2)
     if homes is None:
         return None
     rng = session.machine.rng
-    parts: list[bytes] = []
+    replies: list[bytes] = []
     taken = 0
     for home, args in zip(homes, requests, strict=True):
         value = home.get(args[1])
         if type(value) is SetValue and len(value) > 1:
-            member = value.take_random(rng)
+            replies.append(bulk(value.take_random(rng)))
             taken += 1
-            length = len(member)
-            prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
-            parts += (prefix, member, CRLF)
         else:
             # The last member takes the key along.
-            parts.append(run_singly(session, b"SPOP", args))
+            replies.append(run_singly(session, b"SPOP", args))
     session.db.effects.dirty += taken
-    return b"".join(parts)
+    return encoded(replies)
 
 
 @command(

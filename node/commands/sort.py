@@ -13,8 +13,8 @@ from attrs import define, field
 
 from ...slots.hashing import key_slot
 from ...slots.keyspec import found_by, one_key, unknown_keys
+from ..database import Database
 from ..errors import SYNTAX, WRONG_TYPE, CommandError, as_c_string
-from ..keyspace import Database
 from ..registry import command
 from ..resp.encoder import array, bulk, bulk_array, integer
 from ..session import Session

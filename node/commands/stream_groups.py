@@ -3,8 +3,8 @@
 from typing import Final
 
 from ...slots.keyspec import one_key
+from ..database import Database
 from ..errors import CommandError, unknown_form
-from ..keyspace import Database
 from ..registry import command, container
 from ..resp.encoder import OK, ONE, ZERO, array, integer
 from ..session import Session

@@ -8,8 +8,8 @@
 
 from typing import Final
 
+from ..database import Database
 from ..errors import WRONG_TYPE, CommandError, as_c_string
-from ..keyspace import Database
 from ..resp.encoder import pack_bulks
 from ..values.numbers import parse_unsigned
 from ..values.streamentries import Entry, StreamId

@@ -7,7 +7,7 @@ consumer groups.
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import maybe_homes_of, run_singly
+from ..batches import Replies, encoded, maybe_homes_of, run_singly
 from ..errors import NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
 from ..registry import command
 from ..resp.encoder import BULK_PREFIXES, CRLF, EMPTY_ARRAY, OK, ZERO, integer
@@ -72,7 +72,7 @@ _ADDED_TOO_SMALL: Final = CommandError(
 # --- adding ----------------------------------------------------------------------------------
 
 
-def _xadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _xadd_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     """A pipeline of XADDs, equally long and with IDs from the clock, in one go."""
     length = len(requests[0])
     if length < 5 or not length & 1:
@@ -81,7 +81,7 @@ def _xadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
     if homes is None:
         return None
     now_ms = session.machine.clock.now_ms
-    parts: list[bytes] = []
+    replies: list[bytes] = []
     added = 0
     for home, args in zip(homes, requests, strict=True):
         stream = home.get(args[1])
@@ -92,11 +92,11 @@ def _xadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
                 stream.append(entry_id, fields)
                 added += 1
                 text = b"%d-%d" % entry_id
-                parts += (BULK_PREFIXES[len(text)], text, CRLF)
+                replies.append(BULK_PREFIXES[len(text)] + text + CRLF)
                 continue
-        parts.append(run_singly(session, b"XADD", args))
+        replies.append(run_singly(session, b"XADD", args))
     session.db.effects.dirty += added
-    return b"".join(parts)
+    return encoded(replies)
 
 
 @command(

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...slots.keyspec import key_range, one_key
-from ..batches import refusal, same_keys
+from ..batches import Replies, encoded, refusal, same_keys
+from ..database import Value
 from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError, wrong_arity
-from ..keyspace import Value
 from ..registry import command
 from ..resp.bulks import bulk_row, flat_row
 from ..resp.encoder import BULK_PREFIXES, CRLF, OK, ONE, ZERO, bulk
@@ -48,29 +48,26 @@ def lifetime_end_ms(amount: bytes, unit: bytes, now_ms: int, name: bytes) -> int
 # --- one key -------------------------------------------------------------------------------------
 
 
-def _get_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _get_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     """A pipeline of GETs in one go."""
     keys = same_keys(requests, 2)
-    return None if keys is None else _string_replies(session, b"GET", keys)
-
-
-def _string_replies(session: Session, name: bytes, keys: Sequence[bytes]) -> bytes:
-    """The strings under keys, one after the other; `name` is booked for what is no string."""
+    if keys is None:
+        return None
     values: list[Value] = session.db.get_many(keys)
     if set(map(type, values)) == _ONLY_BYTES:
-        return flat_row(values)
+        return Replies(flat_row, values)
     null = session.encoder.null
-    parts: list[bytes | bytearray] = []
+    replies: list[bytes] = []
     for value in values:
-        if type(value) is bytes or type(value) is bytearray:
-            length = len(value)
-            prefix = BULK_PREFIXES[length] if length < 1024 else b"$%d\r\n" % length
-            parts += (prefix, value, CRLF)
-        elif value is None:
-            parts.append(null)
+        if value is None:
+            replies.append(null)
+        elif type(value) is bytes and len(value) < 1024:
+            replies.append(BULK_PREFIXES[len(value)] + value + CRLF)
+        elif type(value) is bytes or type(value) is bytearray:
+            replies.append(bulk(value))
         else:
-            parts.append(refusal(session, name, WRONG_TYPE))
-    return b"".join(parts)
+            replies.append(refusal(session, b"GET", WRONG_TYPE))
+    return encoded(replies)
 
 
 @command(
@@ -94,13 +91,17 @@ def get(session: Session, args: list[bytes]) -> bytes:
     return bulk(value)
 
 
-def _set_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _oks(requests: Sequence[list[bytes]]) -> bytes:
+    return OK * len(requests)
+
+
+def _set_many(session: Session, requests: list[list[bytes]]) -> Replies[list[bytes]] | None:
     """A pipeline of plain SETs in one go."""
     keys = same_keys(requests, 3)
     if keys is None:
         return None
     session.db.set_many(keys, [args[2] for args in requests])
-    return OK * len(requests)
+    return Replies(_oks, requests)
 
 
 @command(

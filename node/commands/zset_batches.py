@@ -1,6 +1,6 @@
 """Pipelines of one and the same sorted-set command in one go; see `batches`."""
 
-from ..batches import maybe_homes_of, run_singly
+from ..batches import Replies, encoded, maybe_homes_of, run_singly
 from ..resp.encoder import ONE, ZERO, integer
 from ..session import Session
 from ..values.numbers import parse_float
@@ -25,7 +25,7 @@ def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
     )
 
 
-def zadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def zadd_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     """A pipeline of ZADDs of one member each, without options, in one go."""
     homes = maybe_homes_of(session, requests, 4)
     if homes is None:
@@ -45,10 +45,10 @@ def zadd_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
             changed += 1
         replies.append(ONE if old is None else ZERO)
     session.db.effects.dirty += changed
-    return b"".join(replies)
+    return encoded(replies)
 
 
-def zrank_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def zrank_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     """A pipeline of ZRANKs, without options, in one go."""
     db = session.db
     homes = maybe_homes_of(session, requests, 3)
@@ -66,4 +66,4 @@ def zrank_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
         rank = value.rank(args[2])
         replies.append(null if rank is None else integer(rank))
     db.hits += hits
-    return b"".join(replies)
+    return encoded(replies)

@@ -7,7 +7,7 @@ is always the plain form of what happened: ZPOPMIN or ZPOPMAX.
 from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
-from ..batches import maybe_homes_of, run_singly
+from ..batches import Replies, encoded, maybe_homes_of, run_singly
 from ..blocking import parse_timeout_ms
 from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..registry import command
@@ -60,7 +60,9 @@ def _pop(session: Session, args: list[bytes], is_lowest: bool) -> bytes:
     return pairs_reply(session, pairs)
 
 
-def _pop_many(session: Session, requests: list[list[bytes]], is_lowest: bool) -> bytes | None:
+def _pop_many(
+    session: Session, requests: list[list[bytes]], is_lowest: bool
+) -> Replies[bytes] | None:
     """A pipeline of pops of one member each in one go."""
     homes = maybe_homes_of(session, requests, 2)
     if homes is None:
@@ -72,19 +74,19 @@ def _pop_many(session: Session, requests: list[list[bytes]], is_lowest: bool) ->
         if type(value) is ZSetValue and len(value) > 1:
             pair = value.pop_end(is_last=not is_lowest)
             taken += 1
-            replies += (b"*2\r\n", bulk(pair[0]), score_reply(session, pair[1]))
+            replies.append(b"*2\r\n" + bulk(pair[0]) + score_reply(session, pair[1]))
         else:
             # The last member takes the key along.
             replies.append(run_singly(session, _COMMANDS[is_lowest], args))
     session.db.effects.dirty += taken
-    return b"".join(replies)
+    return encoded(replies)
 
 
-def _zpopmin_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _zpopmin_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     return _pop_many(session, requests, is_lowest=True)
 
 
-def _zpopmax_many(session: Session, requests: list[list[bytes]]) -> bytes | None:
+def _zpopmax_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
     return _pop_many(session, requests, is_lowest=False)
 
 

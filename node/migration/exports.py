@@ -15,7 +15,7 @@ from ..persistence.rdb import encode_value
 from .jobs import mask_of
 
 if TYPE_CHECKING:
-    from ..keyspace import Database
+    from ..database import Database
     from ..machine import Machine
 
 #: As much goes into one message, about.

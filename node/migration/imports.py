@@ -8,9 +8,9 @@ middle misses nothing.
 
 from typing import TYPE_CHECKING
 
+from ..database import Database
 from ..effects import Effects
 from ..errors import OUT_OF_MEMORY, SYNTAX, CommandError
-from ..keyspace import Database
 from ..memory import Meter
 from ..persistence.rdb import CorruptSnapshotError, PayloadSealError, decode_value_untrusted
 from ..values.hashvalue import HashValue

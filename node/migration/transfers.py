@@ -19,7 +19,7 @@ from ..session import Session, Wait
 from .locks import KeyLocks
 
 if TYPE_CHECKING:
-    from ..keyspace import Database
+    from ..database import Database
     from ..machine import Machine
 
 #: As many bytes are handed to the runtime at once.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..lazyfree import lazy_free_of
 
 if TYPE_CHECKING:
-    from ..keyspace import Database
+    from ..database import Database
     from ..machine import Machine
 
 _KEYS_PER_TICK: Final = 5000

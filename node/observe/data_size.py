@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from ..memory import entry_size
 
 if TYPE_CHECKING:
-    from ..keyspace import Database
+    from ..database import Database
     from ..machine import Machine
 
 #: Keys looked at in each database to judge all of them.

@@ -13,7 +13,7 @@ from .registry import Field
 from .traffic import EMPTY_NODE_BYTES, clients_memory, memory_in_use
 
 if TYPE_CHECKING:
-    from ..keyspace import Database
+    from ..database import Database
     from ..machine import Machine
 
 #: Lifetimes looked at for the mean of all.

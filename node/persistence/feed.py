@@ -6,8 +6,8 @@ and writes them before any reply of that pass leaves.
 
 from typing import Final
 
+from ..database import Clock
 from ..effects import EffectBatch, Effects
-from ..keyspace import Clock
 from ..propagation import CommandStream
 
 

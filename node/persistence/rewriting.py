@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Final
 
-from ..keyspace import Database, Keyspace
+from ..database import Database
+from ..keyspace import Keyspace
 from ..propagation import encode_command
 from ..values.hashvalue import HashValue
 from ..values.limits import DEFAULT_LIMITS

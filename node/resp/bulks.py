@@ -5,9 +5,10 @@ element. Otherwise what announces a string is looked up together with the line b
 is before it, so that a row is one join over two strings an element: 60 ns.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from .encoder import BULK_PREFIXES, CRLF, EMPTY_ARRAY, flat_bulks, pack_bulks
+from .encoder import BULK_PREFIXES, CRLF, EMPTY_ARRAY, bulk, flat_bulks, pack_bulks
 
 _BETWEEN: Final = [CRLF + prefix for prefix in BULK_PREFIXES]
 _between = _BETWEEN.__getitem__
@@ -24,16 +25,18 @@ def bulk_row(texts: list[bytes]) -> bytes:
     return pack_bulks(tuple(texts)) if texts else EMPTY_ARRAY
 
 
-def flat_row(texts: list[bytes]) -> bytes:
+def flat_row(texts: Sequence[bytes]) -> bytes:
     """Bulk strings one after the other."""
+    if len(texts) == 1:
+        return bulk(texts[0])
     return opened_row(b"", texts)[len(CRLF) :]
 
 
-def _looks_even(texts: list[bytes]) -> bool:
+def _looks_even(texts: Sequence[bytes]) -> bool:
     return len(texts[0]) == len(texts[len(texts) // 2]) == len(texts[-1])
 
 
-def opened_row(opening: bytes, texts: list[bytes]) -> bytes:
+def opened_row(opening: bytes, texts: Sequence[bytes]) -> bytes:
     """The line `opening`, given without its end, and then bulk strings."""
     if texts and _looks_even(texts):
         lengths = {*map(len, texts)}

@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from clustrio.node.keyspace import Clock, Keyspace
+from clustrio.node.database import Clock
+from clustrio.node.keyspace import Keyspace
 from clustrio.node.persistence.rdb import SnapshotFacts, write_snapshot
 from clustrio.slots.hashing import key_slot
 from clustrio.tools.bench.clusters import ClusterNode, start_clustrio_node, start_redis_node

@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from clustrio.node.database import Clock
 from clustrio.node.digest import data_digest
-from clustrio.node.keyspace import Clock, Keyspace
+from clustrio.node.keyspace import Keyspace
 from clustrio.node.persistence.rdb import (
     KeyspaceSink,
     ReadOptions,

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from clustrio.node.keyspace import Value
+from clustrio.node.database import Value
 from clustrio.node.values.packed import Packed
 
 from .harness import MemoryNode

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import pytest
 
-from clustrio.node import requests
+from clustrio.node import crowds as crowds_module
+from clustrio.node.batches import Replies
 from clustrio.node.requests import Parcel
 from clustrio.node.session import Session
 from clustrio.slots.hashing import SLOT_COUNT
@@ -52,15 +54,20 @@ def clients_of(node: MemoryNode) -> list[MemoryClient]:
     return [node, *[node.connect() for _ in range(_CLIENTS - 1)]]
 
 
-def chunks_of(random: Random) -> list[bytes]:
-    """A request for each client, often the same command; now and then one that is odd."""
+def chunks_of(random: Random, longest: int) -> list[bytes]:
+    """Requests for each client, often the same command; now and then one that is odd."""
     chunks: list[bytes] = []
     # Who listens or has left a transaction open is out of the crowd until then.
     pattern = random.choice(_REQUESTS) if random.randrange(6) else "RESET"
+    count = random.randint(1, longest)
+    is_mixed = longest == 1 or not random.randrange(3)
     for _ in range(_CLIENTS):
-        if not random.randrange(3):
-            pattern = random.choice(_REQUESTS)
-        chunks.append(encode_command([as_bytes(word) for word in filled(random, pattern)]))
+        chunk = b""
+        for _ in range(count if random.randrange(3) else random.randint(1, longest)):
+            if is_mixed and not random.randrange(3):
+                pattern = random.choice(_REQUESTS)
+            chunk += encode_command([as_bytes(word) for word in filled(random, pattern)])
+        chunks.append(chunk)
     if not random.randrange(30):
         chunks[2] *= 2
     if not random.randrange(30):
@@ -75,16 +82,21 @@ def replies_in(heard: dict[Session, bytes], clients: list[MemoryClient]) -> list
 
 @pytest.mark.parametrize("observers", ["", "feed", "recorder misses"])
 @pytest.mark.parametrize("slots", [None, _EVEN, range(SLOT_COUNT)], ids=["alone", "half", "all"])
+@pytest.mark.parametrize("longest", [1, 12])
 def test_together_and_one_by_one_agree(
-    observers: str, slots: Sequence[int] | None, seed: int, monkeypatch: pytest.MonkeyPatch
+    observers: str,
+    slots: Sequence[int] | None,
+    longest: int,
+    seed: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(requests, "_CROWDS_LEFT_ALONE", 2)
-    random = Random(f"{seed} {observers} {slots}")
+    monkeypatch.setattr(crowds_module, "CROWDS_LEFT_ALONE", 2)
+    random = Random(f"{seed} {observers} {slots} {longest}")
     crowd, single = node_with(observers, slots), node_with(observers, slots)
     crowds, singles = clients_of(crowd), clients_of(single)
     together = 0
     for _ in range(400):
-        chunks = chunks_of(random)
+        chunks = chunks_of(random, longest)
         parcels = [(each.session, data) for each, data in zip(crowds, chunks, strict=True)]
         heard, left_over = run_together(crowd, parcels)
         together += len(parcels) - len(left_over)
@@ -119,12 +131,69 @@ def test_a_crowd_with_one_command_is_booked_as_such() -> None:
         assert client.session.input_bytes == len(parcels[0][1])
 
 
-def test_after_a_pipeline_crowds_are_left_alone_for_a_while() -> None:
+def test_pipelines_of_one_command_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = node_with("", None)
+    clients = clients_of(node)
+    command = node.machine.gate.commands[b"INCR"]
+    runs: list[int] = []
+    batch = command.batch
+    assert batch is not None
+
+    def noted(session: Session, requests: list[list[bytes]]) -> "Replies[Any] | None":
+        runs.append(len(requests))
+        return batch(session, requests)
+
+    monkeypatch.setattr(command, "batch", noted)
+    incr = encode_command([b"INCR", b"k"])
+    parcels = [(each.session, incr * (1 + number)) for number, each in enumerate(clients)]
+    heard, left_over = run_together(node, parcels)
+    assert not left_over
+    assert runs == [21]
+    assert heard[clients[2].session] == b":4\r\n:5\r\n:6\r\n"
+    assert command.statistics.calls == 21
+    other = clients[3]
+    other.call("SELECT", 1)
+    assert run_together(node, parcels)[0][other.session] == b":1\r\n:2\r\n:3\r\n:4\r\n"
+    assert node.call("GET", "k") == b"38"
+
+
+def test_a_pipeline_that_only_reads_forgets_nobodys_writes() -> None:
+    """WAIT asks for what its own client wrote last, whoever else was in the crowd."""
+    node = node_with("feed", None)
+    clients = clients_of(node)
+    writer = clients[-1]
+    writer.session.written_offset = 77
+    get = encode_command([b"GET", b"k"])
+    run_together(node, [(each.session, get * 6) for each in clients])
+    assert writer.session.written_offset == 77
+    assert clients[0].session.written_offset == 0
+
+
+def test_a_bug_in_a_batch_costs_its_crowd_the_connections() -> None:
+    node = node_with("", None)
+    clients = clients_of(node)
+    failures: list[str] = []
+    node.log.exception = lambda text, failure: failures.append(text)  # type: ignore[method-assign]
+
+    def broken(session: Session, requests: list[list[bytes]]) -> "Replies[Any] | None":
+        raise ZeroDivisionError
+
+    node.machine.gate.commands[b"GET"].batch = broken
+    get = encode_command([b"GET", b"k"])
+    heard, left_over = run_together(node, [(each.session, get * 6) for each in clients])
+    assert not left_over
+    for client in clients:
+        assert heard[client.session].startswith(b"-ERR ")
+        assert client.session.close_after_reply
+    assert len(failures) == 1
+
+
+def test_after_odd_requests_crowds_are_left_alone_for_a_while() -> None:
     node = node_with("", None)
     clients = clients_of(node)
     ping = encode_command([b"PING"])
-    pipelines = [(each.session, ping * 2) for each in clients]
-    assert run_together(node, pipelines)[1] == [*range(_CLIENTS)]
+    odd = [(each.session, b"PING\r\n") for each in clients]
+    assert run_together(node, odd)[1] == [*range(_CLIENTS)]
     singles = [(each.session, ping) for each in clients]
     turns = [len(run_together(node, singles)[1]) for _ in range(200)]
     assert turns == sorted(turns, reverse=True)

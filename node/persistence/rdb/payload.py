@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ...keyspace import Value
+from ...database import Value
 from ...values.limits import DEFAULT_LIMITS, CollectionLimits
 from .checksum import checksum
 from .errors import CorruptSnapshotError, DamagedError, IncompleteError

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from ...keyspace import Database, Keyspace
+from ...database import Database
+from ...keyspace import Keyspace
 from ...values.hashvalue import HashValue
 from ...version import REDIS_VERSION
 from .checksum import checksum as crc

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from clustrio.node.blocking import parse_timeout_ms
+from clustrio.node.database import Database
 from clustrio.node.errors import CommandError
-from clustrio.node.keyspace import Database
 from clustrio.node.pause import PauseMode
 
 from ..harness import START_MS, Failure, MemoryClient, MemoryNode, Word

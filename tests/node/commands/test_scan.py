@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from clustrio.node.commands.scan import CROWDED_KEYS, CrowdedSlots, maybe_only_slot
-from clustrio.node.keyspace import Database
+from clustrio.node.database import Database
 from clustrio.node.values.hashvalue import HashValue
 from clustrio.slots.hashing import key_slot
 

@@ -17,7 +17,6 @@ _ODD = {
     "cut": _GET[:-3],
     "cut after its last word": _GET[:-2],
     "head alone": b"*2\r\n",
-    "two": _GET * 2,
     "one and a bit": _GET + b"*1\r\n",
     "one and a line break": _GET + b"\r\n",
     "inline": b"PING\r\n",
@@ -40,28 +39,55 @@ _ODD = {
 }
 
 
+def read_singly(reader: SharedReader, chunks: list[bytes]) -> list[list[bytes]] | None:
+    """One request of each."""
+    read = reader.read(chunks)
+    if read is None:
+        return None
+    requests, ends = read
+    assert list(ends) == [*range(1, len(chunks) + 1)]
+    return requests
+
+
 def test_requests_are_those_that_were_sent() -> None:
     reader = SharedReader(_MARK)
     sent = [[b"PING"], [b"SET", b"k", b"a\r\n$1\r\nb"], [b"x" * 999] * 12, [b"", b"a+", b"*1\r\n"]]
     for _ in range(3):
-        assert reader.read([*map(encode_command, sent)]) == sent
-    assert reader.read([_GET]) == [[b"GET", b"key"]]
+        assert read_singly(reader, [*map(encode_command, sent)]) == sent
+    assert read_singly(reader, [_GET]) == [[b"GET", b"key"]]
+
+
+@pytest.mark.parametrize("counts", [[2, 2, 2], [16], [16] * 50, [1, 3, 2], [3, 1, 1, 3], [1, 2]])
+def test_pipelines_end_where_they_ended(counts: list[int]) -> None:
+    reader = SharedReader(_MARK)
+    pipelines = [
+        [[b"SET", b"%d" % client, b"%d" % number] for number in range(count)]
+        for client, count in enumerate(counts)
+    ]
+    for _ in range(2):
+        read = reader.read([b"".join(map(encode_command, pipeline)) for pipeline in pipelines])
+        assert read is not None
+        requests, ends = read
+        starts = [0, *ends][:-1]
+        parts = [requests[start:end] for start, end in zip(starts, ends, strict=True)]
+        assert parts == pipelines
 
 
 def test_what_could_be_a_status_line_is_left_to_others() -> None:
     reader = SharedReader(_MARK)
     assert reader.read([_GET, encode_command([b"ECHO", b"+1"])]) is None
-    assert reader.read([_GET]) == [[b"GET", b"key"]]
+    assert read_singly(reader, [_GET]) == [[b"GET", b"key"]]
 
 
 @pytest.mark.parametrize("odd", _ODD.values(), ids=_ODD)
 @pytest.mark.parametrize("place", [0, 1, 3])
-def test_an_odd_one_spoils_all(odd: bytes, place: int) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_odd_one_spoils_all(odd: bytes, place: int, count: int) -> None:
     reader = SharedReader(_MARK)
-    chunks = [_GET] * 3
+    chunks = [_GET * count] * 3
     chunks.insert(place, odd)
     assert reader.read(chunks) is None
-    assert reader.read([_GET] * 3) == [[b"GET", b"key"]] * 3, "nothing is left of it"
+    assert read_singly(reader, [_GET] * 3) == [[b"GET", b"key"]] * 3, "nothing is left of it"
 
 
 def test_nobody_reads_what_another_one_sent(seed: int) -> None:
@@ -73,7 +99,7 @@ def test_nobody_reads_what_another_one_sent(seed: int) -> None:
         chunks = []
         for _ in range(random.randint(1, 5)):
             words = [random.randbytes(random.randrange(12)) for _ in range(random.randint(1, 4))]
-            chunk = bytearray(encode_command([b"SET", *words]))
+            chunk = bytearray(encode_command([b"SET", *words]) * random.choice((1, 1, 2)))
             if not random.randrange(4):
                 for _ in range(random.randint(1, 3)):
                     place = random.randrange(len(chunk))
@@ -84,11 +110,14 @@ def test_nobody_reads_what_another_one_sent(seed: int) -> None:
         if found is None:
             continue
         read += 1
-        for sent, request in zip(chunks, found, strict=True):
+        requests, ends = found
+        for sent, start, end in zip(chunks, [0, *ends], ends, strict=False):
             alone = RequestStream(1 << 20)
-            if alone.read(sent) != [request]:
+            own = requests[start:end]
+            if alone.read(sent) != own:
                 # Zeros in front of a length are let pass, as in long pipelines.
+                encoded = b"".join(map(encode_command, own))
                 assert alone.failure is not None
-                assert encode_command(request) != sent
-                assert len(encode_command(request)) < len(sent)
+                assert encoded != sent
+                assert len(encoded) < len(sent)
     assert read > 500

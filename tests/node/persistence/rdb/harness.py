@@ -4,7 +4,8 @@ from math import inf
 from random import Random
 from typing import Any, Final
 
-from clustrio.node.keyspace import Clock, Keyspace
+from clustrio.node.database import Clock
+from clustrio.node.keyspace import Keyspace
 from clustrio.node.persistence.rdb import KeyspaceSink, ReadOptions, SnapshotReader, SnapshotSink
 from clustrio.node.persistence.rdb.checksum import checksum
 from clustrio.node.values.hashvalue import HashValue
