@@ -17,6 +17,7 @@ route, memory, disk, replicas, role, subscription, staleness, loading, busy, tra
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from .commands.transactions import refused
 from .errors import (
     LOADING,
     NO_AUTH,
@@ -129,8 +130,9 @@ class Gate:
         #: Says whether a request must wait (CLIENT PAUSE), and if so parks the session.
         self.postpone: Postponement | None = None
         self._postponements: list[Postponement] = []
-        #: Is shown every request that has run (MONITOR).
+        #: Are shown every request that has run: MONITOR, and with its reply COMMANDLOG.
         self.monitor: Callable[[Session, list[bytes]], None] | None = None
+        self.note_sizes: Callable[[Session, Command, list[bytes], bytes], None] | None = None
         #: Called after each command, outside transactions and scripts (blocked clients try again).
         self.after_command: Callable[[], None] | None = None
         #: Called after each command with what has run (client tracking).
@@ -311,7 +313,7 @@ class Gate:
                 )
                 session.close(after_reply=False)
                 return b""
-            raise self._refused(session, unknown_command(args))
+            raise refused(session, unknown_command(args))
         if session.gated:
             return self.run(session, command, args)
         command = self._checked_name(session, command, args)
@@ -329,12 +331,6 @@ class Gate:
         self.error_counts[code] = self.error_counts.get(code, 0) + 1
         self.error_total += 1
 
-    def _refused(self, session: Session, error: CommandError) -> CommandError:
-        """A request that is never run also breaks the transaction that it stands in."""
-        if session.queue is not None:
-            session.queue_broken = True
-        return error
-
     # --- the gate -------------------------------------------------------------------------------
 
     def run(self, session: Session, command: Command, args: list[bytes]) -> bytes:
@@ -349,11 +345,11 @@ class Gate:
             self._check(session, checked, args)
         except CommandError as refusal:
             command.statistics.rejected += 1
-            raise self._refused(session, refusal) from None
+            raise refused(session, refusal, command) from None
         if session.queue is not None and command.full_name not in NEVER_QUEUED:
             if Flag.NO_MULTI in command.flags:
                 command.statistics.rejected += 1
-                raise self._refused(session, NO_MULTI_HERE)
+                raise refused(session, NO_MULTI_HERE)
             session.queue.append((command, args))
             return self._heard(session, QUEUED)
         if self.postpone is not None and self.postpone(session, checked, args):
@@ -369,10 +365,10 @@ class Gate:
             if len(args) < 2:
                 # A container alone; what is no sub-command is nothing that could be counted.
                 command.statistics.rejected += 1
-            raise self._refused(session, refusal) from None
+            raise refused(session, refusal) from None
         if not command.spec.accepts(len(args)):
             command.statistics.rejected += 1
-            raise self._refused(session, wrong_arity(command.full_name))
+            raise refused(session, wrong_arity(command.full_name), command)
         return command
 
     def check_route_alone(self, session: Session, command: Command, args: list[bytes]) -> None:
@@ -410,12 +406,9 @@ class Gate:
             and not session.resp3
             and command.full_name not in _SUBSCRIBER_MAY
         ):
-            code = b"ERR"
-            if command.full_name == "exec":
-                code = b"EXECABORT Transaction discarded because of:"
             raise CommandError(
-                b"%b Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
-                b"RESET are allowed in this context" % (code, command.full_name.encode()),
+                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                b"RESET are allowed in this context" % command.full_name.encode(),
             )
         if self.check_stale is not None:
             self.check_stale(session, command, args)
@@ -443,7 +436,10 @@ class Gate:
         statistics = command.statistics
         started = machine.timer()
         try:
-            return command.function(session, args)
+            reply = command.function(session, args)
+            if self.note_sizes is not None:
+                self.note_sizes(session, command, args, reply)
+            return reply
         except CommandError:
             statistics.failed += 1
             raise
@@ -472,13 +468,12 @@ class Gate:
     ) -> None:
         """Put a slow command into the slow log and the latency history."""
         machine = self._machine
-        threshold_us = machine.slowlog.threshold_us
-        if nanoseconds < 1_000_000 and not 0 <= threshold_us <= nanoseconds // 1000:
+        slow = machine.command_logs.slow
+        is_slow = 0 <= slow.threshold <= nanoseconds // 1000
+        if nanoseconds < 1_000_000 and not is_slow:
             return
-        if 0 <= threshold_us <= nanoseconds // 1000 and Flag.SKIP_SLOWLOG not in command.flags:
-            machine.slowlog.record(
-                machine.clock.now_ms, nanoseconds // 1000, args, session.address, session.name
-            )
+        if is_slow and Flag.SKIP_SLOWLOG not in command.flags:
+            slow.record(machine.clock.now_ms, nanoseconds // 1000, args, session)
         machine.latency.note(
             "fast-command" if Flag.FAST in command.flags else "command", nanoseconds // 1_000_000
         )

@@ -3,16 +3,19 @@
 Measuring costs time on every write, so it is done only while a limit is set.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .errors import OUT_OF_MEMORY
 from .eviction import AccessLog, Policy
 from .registry import Command, Flag
 
 if TYPE_CHECKING:
-    from .keyspace import Database
+    from .database import Database
     from .machine import Machine
     from .session import Session
+
+#: Also what begins one, which is an error within one.
+_ENDS_A_TRANSACTION: Final = frozenset({"discard", "multi", "quit", "reset"})
 
 
 class MemoryLimit:
@@ -48,7 +51,16 @@ class MemoryLimit:
         return log
 
     def _before_command(self, session: "Session", command: Command, args: list[bytes]) -> None:
-        if not self.make_room() and Flag.DENYOOM in command.flags:
+        if self.make_room():
+            return
+        if session.queue is None or command.full_name in _ENDS_A_TRANSACTION:
+            takes_memory = Flag.DENYOOM in command.flags
+        elif command.full_name == "exec":
+            takes_memory = any(Flag.DENYOOM in queued.flags for queued, _ in session.queue)
+        else:
+            # What waits in a transaction takes memory, whatever it is.
+            takes_memory = True
+        if takes_memory:
             raise OUT_OF_MEMORY
 
     def make_room(self) -> bool:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 _TWO_PLACES: Final = (
     "Users are defined in an ACL file or by `user` lines in the configuration, but not in both."
 )
+_LARGE_COMMANDS: Final = (
+    *("commandlog-request-larger-than", "commandlog-large-request-max-len"),
+    *("commandlog-reply-larger-than", "commandlog-large-reply-max-len"),
+)
 #: What `machine.limits` has under the names of directives.
 _COLLECTION_LIMITS: Final = (
     "hash_max_listpack_entries",
@@ -43,10 +47,22 @@ def apply_settings(machine: "Machine") -> None:
     _obey_lines(machine)
 
     def slowlog() -> None:
-        machine.slowlog.threshold_us = config.slowlog_log_slower_than
-        machine.slowlog.set_max_length(config.slowlog_max_len)
+        log = machine.command_logs.slow
+        log.threshold = config.slowlog_log_slower_than
+        log.set_max_length(config.slowlog_max_len)
         # Only the gate times every single command, which such a low threshold needs.
         machine.require_gate("slowlog", 0 <= config.slowlog_log_slower_than < 1000)
+
+    def large_commands() -> None:
+        logs = machine.command_logs
+        requests, replies = logs.large_requests, logs.large_replies
+        requests.threshold = config.commandlog_request_larger_than
+        replies.threshold = config.commandlog_reply_larger_than
+        requests.set_max_length(config.commandlog_large_request_max_len)
+        replies.set_max_length(config.commandlog_large_reply_max_len)
+        is_on = requests.threshold >= 0 or replies.threshold >= 0
+        machine.gate.note_sizes = logs.note_sizes if is_on else None
+        machine.require_gate("commandlog", is_on)
 
     def latency() -> None:
         machine.latency.threshold_ms = config.latency_monitor_threshold
@@ -72,6 +88,7 @@ def apply_settings(machine: "Machine") -> None:
 
     for names, apply in (
         (("slowlog-log-slower-than", "slowlog-max-len"), slowlog),
+        (_LARGE_COMMANDS, large_commands),
         (("latency-monitor-threshold",), latency),
         (("maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), memory_policy),
         (("maxmemory",), memory_limit),

@@ -143,8 +143,8 @@ def _maybe_begin(spec: KeySpec, args: Sequence[bytes]) -> int | None:
     return None
 
 
-def _positions(spec: KeySpec, args: Sequence[bytes], first: int) -> range:
-    """The positions of the keys of a spec that begins at `first`."""
+def _positions(spec: KeySpec, args: Sequence[bytes], first: int, *, is_only: bool) -> range:
+    """The positions of the keys of a spec that begins at `first`; `is_only`: there is no other."""
     count = len(args)
     find = spec.find
     if isinstance(find, FindRange):
@@ -160,8 +160,8 @@ def _positions(spec: KeySpec, args: Sequence[bytes], first: int) -> range:
             raise InvalidKeySpecError
         key_count = _key_count_untrusted(args[number_at])
         first += find.first_key
-        if key_count == 0:
-            # EVAL script 0: well-formed, and without keys.
+        if key_count == 0 and is_only:
+            # EVAL script 0: well-formed, and without keys. ZUNIONSTORE key 0 is not.
             return range(0)
         last = first + key_count - 1
     else:
@@ -178,11 +178,11 @@ def _key_count_untrusted(word: bytes) -> int:
     return int(word)
 
 
-def _positions_of(spec: KeySpec, args: Sequence[bytes]) -> Sequence[int]:
+def _positions_of(spec: KeySpec, args: Sequence[bytes], *, is_only: bool) -> Sequence[int]:
     if spec.own_finder is not None:
         return spec.own_finder(args)
     first = _maybe_begin(spec, args)
-    return () if first is None else _positions(spec, args, first)
+    return () if first is None else _positions(spec, args, first, is_only=is_only)
 
 
 def key_positions(specs: Sequence[KeySpec], args: Sequence[bytes]) -> list[tuple[int, KeySpec]]:
@@ -191,11 +191,12 @@ def key_positions(specs: Sequence[KeySpec], args: Sequence[bytes]) -> list[tuple
     Words that only look like keys (`NOT_KEY`: shard channels) are no keys here, but they are
     routed.
     """
+    is_only = len(specs) == 1
     return [
         (position, spec)
         for spec in specs
         if not spec.has_flag("NOT_KEY")
-        for position in _positions_of(spec, args)
+        for position in _positions_of(spec, args, is_only=is_only)
     ]
 
 
@@ -251,15 +252,18 @@ def compile_key_finder(specs: Sequence[KeySpec]) -> KeyFinder:
         if simple is not None:
             return simple
 
+    is_only = len(specs) == 1
+
     def find_keys(args: Sequence[bytes]) -> Sequence[bytes]:
         found: list[bytes] = []
         for spec in specs:
             if spec.own_finder is None and isinstance(spec.find, FindUnknown):
                 continue
             try:
-                found += [args[position] for position in _positions_of(spec, args)]
+                positions = _positions_of(spec, args, is_only=is_only)
             except InvalidKeySpecError:
                 return ()
+            found += [args[position] for position in positions]
         return found
 
     return find_keys

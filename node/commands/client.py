@@ -295,17 +295,18 @@ def kill(session: Session, args: list[bytes]) -> bytes:
     if len(args) % 2:
         raise SYNTAX
     spare_me = True
-    filters: list[Callable[[Session], bool]] = []
+    # Of two filters of one kind the last one counts.
+    filters: dict[bytes, Callable[[Session], bool]] = {}
     for name, value in zip(args[2::2], args[3::2], strict=True):
         if name.upper() == b"SKIPME":
             if value.lower() not in (b"yes", b"no"):
                 raise SYNTAX
             spare_me = value.lower() == b"yes"
         else:
-            filters.append(_kill_filter(session, name, value))
+            filters[name.upper()] = _kill_filter(session, name, value)
     killed = 0
     for other in list(machine.sessions.values()):
-        if (other is session and spare_me) or not all(wanted(other) for wanted in filters):
+        if (other is session and spare_me) or not all(wanted(other) for wanted in filters.values()):
             continue
         other.close(after_reply=other is session)
         killed += 1

@@ -4,7 +4,7 @@ from typing import Final
 
 from ...gossip import commands as ask
 from ..config.syntax import text_from
-from ..errors import SYNTAX, CommandError, wrong_arity
+from ..errors import SYNTAX, CommandError, unknown_form, wrong_arity
 from ..registry import command, container
 from ..resp.encoder import OK
 from ..session import Session
@@ -84,8 +84,10 @@ def replicate(session: Session, args: list[bytes]) -> bytes:
 def failover(session: Session, args: list[bytes]) -> bytes:
     """Lets this replica take its primary's place."""
     cluster_of(session)
+    if len(args) > 3:
+        raise unknown_form("CLUSTER", args[1])
     mode = args[2].upper() if len(args) == 3 else b""
-    if len(args) > 3 or mode not in (b"", b"FORCE", b"TAKEOVER"):
+    if mode not in (b"", b"FORCE", b"TAKEOVER"):
         raise SYNTAX
     request = ask.Failover(force=mode != b"", takeover=mode == b"TAKEOVER")
     return carry_out(session, request)
@@ -103,8 +105,10 @@ def failover(session: Session, args: list[bytes]) -> bytes:
 def reset(session: Session, args: list[bytes]) -> bytes:
     """Makes this node a new one that knows nobody."""
     cluster_of(session)
+    if len(args) > 3:
+        raise unknown_form("CLUSTER", args[1])
     mode = args[2].upper() if len(args) == 3 else b"SOFT"
-    if len(args) > 3 or mode not in (b"HARD", b"SOFT"):
+    if mode not in (b"HARD", b"SOFT"):
         raise SYNTAX
     return carry_out(session, ask.Reset(hard=mode == b"HARD"))
 

@@ -220,7 +220,7 @@ def setslot_from(session: Session, args: list[bytes]) -> bytes:
     """Marks a slot as moving in or out, settles its owner, or clears the marks."""
     cluster = cluster_of(session)
     if cluster.my_primary is not None:
-        raise CommandError(b"ERR You can use SETSLOT only with masters.")
+        raise CommandError(b"ERR Please use SETSLOT only with masters.")
     slot = required_slot(args[2])
     action = args[3].upper()
     if action == b"STABLE" and len(args) == 4:

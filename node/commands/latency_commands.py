@@ -125,7 +125,7 @@ def _advice(session: Session, found: list[Spikes]) -> str:
     events = {spikes.event for spikes in found}
     lines = ["\nWhat may help:\n\n"]
     if "command" in events:
-        threshold_us = machine.slowlog.threshold_us
+        threshold_us = machine.command_logs.slow.threshold
         wanted_us = machine.latency.threshold_ms * 1000
         if not 0 <= threshold_us <= wanted_us:
             lines.append(

@@ -7,6 +7,7 @@ among others.
 
 from typing import Final
 
+from ...slots.hashing import key_slot
 from ...slots.keyspec import key_range
 from ..effects import EffectBatch
 from ..errors import EXEC_ABORT, CommandError
@@ -16,6 +17,7 @@ from ..session import Session
 
 _CONTROL = "noscript loading stale fast allow_busy"
 _FEATURE = "watch"
+_ELSEWHERE: Final = (b"MOVED ", b"ASK ", b"TRYAGAIN ", b"CROSSSLOT ", b"CLUSTERDOWN ")
 
 
 @command("MULTI", group="transactions", since="1.2.0", arity=1, flags=_CONTROL)
@@ -35,6 +37,22 @@ def discard_transaction(session: Session) -> None:
     session.queue_broken = False
     unwatch_all(session)
     session.machine.regate(session)
+
+
+def refused(
+    session: Session, refusal: CommandError, command: Command | None = None
+) -> CommandError:
+    """A request that is never run breaks the transaction that it stands in; EXEC ends it."""
+    if command is None or command.full_name != "exec":
+        if session.queue is not None:
+            session.queue_broken = True
+        return refusal
+    discard_transaction(session)
+    # Who is sent elsewhere hears just that.
+    if refusal.text.startswith(_ELSEWHERE):
+        return refusal
+    reason = refusal.text.removeprefix(b"ERR ")
+    return CommandError(b"EXECABORT Transaction discarded because of: " + reason)
 
 
 @command(
@@ -132,6 +150,13 @@ class WatchedKeys:
     def __init__(self) -> None:
         self.watchers: dict[tuple[int, bytes], set[Session]] = {}
 
+    def on_slots_left(self, slots: set[int]) -> None:
+        """Spoil the transactions of everybody who watched what others may change from now on."""
+        for (_, key), sessions in self.watchers.items():
+            if key_slot(key) in slots:
+                for session in sessions:
+                    _watch_of(session).is_spoilt = True
+
     def on_effects(self, batch: EffectBatch) -> None:
         """Spoil the transactions of everybody who watched what changed."""
         for place in batch.touched:
@@ -199,13 +224,17 @@ def watch(session: Session, args: list[bytes]) -> bytes:
     if own is None:
         own = session.features[_FEATURE] = Watch(machine.watched_keys)
         machine.regate(session)
-    for key in args[1:]:
-        place = (session.db.index, key)
+    database = session.db
+    lives = [database.look(key) is not None for key in args[1:]]
+    # A key that was found dead goes before it is watched: that is no change.
+    machine.keyspace.effects.deliver()
+    for key, is_alive in zip(args[1:], lives, strict=True):
+        place = (database.index, key)
         if place in own.places:
             continue
         if not own.table.watchers:
             machine.add_consumer(own.table)
-        own.places[place] = session.db.peek(key) is not None
+        own.places[place] = is_alive
         own.table.watchers.setdefault(place, set()).add(session)
     return OK
 

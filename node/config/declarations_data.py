@@ -369,6 +369,28 @@ class ClientDirectives(Declarations):
     slowlog_max_len = integer(
         "slowlog-max-len", 128, 0, LONG_MAX, "How many slow commands to remember."
     )
+    commandlog_request_larger_than = integer(
+        "commandlog-request-larger-than",
+        -1,
+        -1,
+        LONG_MAX,
+        "Bytes from which COMMANDLOG holds a request as large; -1: none, and no cost.",
+    )
+    commandlog_reply_larger_than = integer(
+        "commandlog-reply-larger-than",
+        -1,
+        -1,
+        LONG_MAX,
+        "Bytes from which COMMANDLOG holds a reply as large; -1: none, and no cost.",
+    )
+    commandlog_large_request_max_len = integer(
+        *("commandlog-large-request-max-len", 128, 0, LONG_MAX),
+        "How many large requests to remember.",
+    )
+    commandlog_large_reply_max_len = integer(
+        *("commandlog-large-reply-max-len", 128, 0, LONG_MAX),
+        "How many large replies to remember.",
+    )
     latency_monitor_threshold = integer(
         "latency-monitor-threshold",
         0,

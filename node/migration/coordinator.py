@@ -10,7 +10,6 @@ From then on there is no way back but to find out whether the target has taken t
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ...gossip import views
 from ...gossip.commands import (
     Answer,
     Done,
@@ -235,13 +234,7 @@ class SlotMigration:
         job.stop()
 
     def _succeed(self, job: SlotJob) -> None:
-        cluster = self._cluster
         self._end(job, State.SUCCESS, "")
-        source, target = (
-            views.redirect_address(cluster.core, node_id)
-            for node_id in (job.source_id, job.target_id)
-        )
-        self._machine.maintenance.announce_migrated([(source, target, job.slots)])
 
     def note(self, job: SlotJob, state: State) -> None:
         """A job has come so far; raises JobOverError if somebody has ended it meanwhile."""

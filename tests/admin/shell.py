@@ -96,13 +96,15 @@ def new_cluster(
     is_durable: bool = False,
     node_timeout_ms: int = 1500,
 ) -> LocalCluster:
-    """A cluster of either kind, not started."""
+    """A cluster of some kind, not started: `mixed` is Clustrio's nodes and another server's."""
+    others = {"redis": "redis-server", "mixed": "redis-server"}
+    others |= {"valkey": "valkey-server", "mixed-valkey": "valkey-server"}
     return LocalCluster(
         masters,
         replicas,
         mode="processes",
-        server="redis-server" if kind in ("redis", "mixed") else None,
-        mix=kind == "mixed",
+        server=others.get(kind),
+        mix=kind.startswith("mixed"),
         node_timeout_ms=node_timeout_ms,
         seed=1,
         relayed=False,

@@ -93,6 +93,16 @@ async def main():
         for number in range(10):
             message = await listener.get_message(ignore_subscribe_messages=True, timeout=30)
             assert message["data"] == b"%d" % number, message
+        await listener.psubscribe("n?ws")
+        await listener.ssubscribe("shard")
+        for _ in range(2):
+            await listener.get_message(timeout=30)
+        assert await client.publish("news", "both") == 2
+        assert await client.spublish("shard", "apart") == 1
+        heard = [await listener.get_message(timeout=30) for _ in range(3)]
+        assert [(message["type"], message["data"]) for message in heard] == [
+            ("message", b"both"), ("pmessage", b"both"), ("smessage", b"apart")
+        ]
         await listener.aclose()
     print("heard")
 

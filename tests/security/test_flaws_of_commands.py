@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from clustrio.node.persistence.rdb.checksum import checksum
+from clustrio.tools.bench.clusters import wait_until
 
 from ..support.raw import RawClient, bulk, encode_command, integer, simple
 from ..support.servers import client_of
@@ -112,6 +113,11 @@ def test_damaged_hyperloglogs(client: RawClient, seed: int) -> None:
         assert client.call("PFCOUNT", "damaged", "sound").kind in (b":", b"-")
         assert client.call("PFMERGE", "merged", "damaged", "sound").kind in (b"+", b"-")
         assert client.call("PFCOUNT", "merged").kind in (b":", b"-")
+    # Each pair of bytes stands for as many registers as there are.
+    for count in (2, 3, 60):
+        client.call("SET", "damaged", header + b"\x7f\xff" * count)
+        for request in (("PFCOUNT", "damaged"), ("PFMERGE", "merged", "damaged")):
+            assert client.call(*request).text.startswith(b"INVALIDOBJ"), request
 
 
 @checks("2025-62507")
@@ -176,6 +182,11 @@ def test_two_consumers_never_share_a_pending_entry(client: RawClient) -> None:
     assert client.call("EXISTS", "new") == integer(0)
 
 
+def _evicted_clients(client: RawClient) -> int:
+    text = client.call("INFO", "stats").text
+    return int(text.partition(b"evicted_clients:")[2].split()[0])
+
+
 @checks("2026-23479")
 def test_blocked_clients_are_evicted_and_unblocked(node: Node, client: RawClient) -> None:
     blocked = [client_of(node.server) for _ in range(20)]
@@ -184,9 +195,13 @@ def test_blocked_clients_are_evicted_and_unblocked(node: Node, client: RawClient
             each.send_raw(
                 encode_command([b"BLPOP", b"queue", b"0"]) + b"*2\r\n$900000\r\n" + b"x" * 800_000
             )
+        evicted = _evicted_clients(client)
         assert client.call("CONFIG", "SET", "maxmemory-clients", "4mb") == simple("OK")
         for number in range(40):
             assert client.call("RPUSH", "queue", "v" * 300_000, str(number)).kind == b":"
+        wait_until(
+            "evictions", lambda: "" if _evicted_clients(client) > evicted else "nobody was evicted"
+        )
         node.check()
     finally:
         client.call("CONFIG", "SET", "maxmemory-clients", "0")

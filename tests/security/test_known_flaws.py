@@ -8,6 +8,7 @@ import contextlib
 import socket
 
 import pytest
+from lupa.lua51 import LuaRuntime
 
 from ..support.raw import RawClient, bulk, encode_command, integer, simple
 from ..support.servers import client_of
@@ -88,6 +89,13 @@ def test_empty_requests_of_strangers(guarded: Node, empty: bytes) -> None:
         "KEYS = nil local m = getmetatable('') m.__call = function() return 'planted' end",
         "cjson.encode = function() return 'planted' end",
         "table.insert(table, 1)",
+        "rawset(getmetatable(_G) or {}, '__index', function() return 'planted' end)",
+        "setmetatable(string, {__index = function() return 'planted' end})",
+        "setmetatable(getmetatable(''), {__index = function() return 'planted' end})",
+        "local _, real = pairs(string) real.upper = function() return 'planted' end",
+        "local _, real = pairs(redis) real.call = function() return 'planted' end",
+        "table.sort(math, function() return true end)",
+        "table.remove(string)",
         "setfenv(1, {})",
         "math.huge = 1",
     ],
@@ -98,9 +106,12 @@ def test_scripts_plant_nothing_for_others(client: RawClient, plant: str) -> None
         "local x = 'a' return {tostring(7), x:upper(), string.upper('b'), cjson.encode({1}), "
         "tostring(math.huge), redis.call('ECHO', 'c'), "
         "tostring(pcall(function() return '1' + 1 end)), "
-        "tostring(pcall(function() return ('x')() end)), #table}"
+        "tostring(pcall(function() return ('x')() end)), #table, "
+        "tostring(rawget(_G, 'call')), tostring(pcall(function() return missing end)), "
+        "tostring(('x').missing), tostring(string.missing), tostring(table[1])}"
     )
     expected = [*map(bulk, ("7", "A", "B", "[1]", "inf", "c", "true", "false")), integer(0)]
+    expected += map(bulk, ("nil", "false", "nil", "nil", "nil"))
     assert list(client.call("EVAL", look, "0").items) == expected
 
 
@@ -130,6 +141,43 @@ def test_strange_scripts_are_refused_or_harmless(client: RawClient, text: str) -
     assert client.call("EVAL", text, "0").kind in (b"-", b"$", b":", b"*")
     code = f"#!lua name=lib\n{text}"
     assert client.call("FUNCTION", "LOAD", code).kind == b"-"
+
+
+@checks("2025-49844")
+@pytest.mark.parametrize(
+    "script",
+    [
+        "return loadstring(ARGV[1])()",
+        "local code = ARGV[1] return load(function() local c = code code = nil return c end)()",
+        "return redis.call('EVAL', ARGV[1], 0)",
+    ],
+)
+def test_no_byte_code_is_run(client: RawClient, script: str) -> None:
+    compiled = LuaRuntime(encoding=None).execute(b"return string.dump(function() return 7 end)")
+    assert isinstance(compiled, bytes)
+    assert compiled.startswith(b"\x1bLua")
+    for request in (("EVAL", script, "0", compiled), ("EVAL", compiled, "0")):
+        assert client.call(*request).kind == b"-"
+    assert client.call("SCRIPT", "LOAD", compiled).kind == b"-"
+    assert client.call("FUNCTION", "LOAD", b"#!lua name=lib\n" + compiled).kind == b"-"
+
+
+@checks("2022-24834", "2025-46817")
+@pytest.mark.parametrize(
+    "script",
+    [
+        "local s = 'x' for i = 1, 40 do s = s .. s end return #s",
+        "local t = {} for i = 1, 2^31 do t[i] = i end return #t",
+        "return #table.concat({string.rep('x', 2^27), string.rep('x', 2^27)})",
+        "return #string.rep('x', 2^40)",
+        "local t = {} for i = 1, 10000 do t[i] = string.rep('x', 100000) .. i end return #t",
+    ],
+)
+def test_scripts_take_no_more_memory_than_they_may(client: RawClient, script: str) -> None:
+    reply = client.call("EVAL", script, "0")
+    assert reply.kind == b"-"
+    assert b"not enough memory" in reply.text or b"too large" in reply.text
+    assert client.call("EVAL", "collectgarbage() return 1", "0") == integer(1)
 
 
 @checks("2025-49844", "2024-46981")
@@ -245,7 +293,7 @@ def test_lines_of_scripts_are_one_reply(node: Node, script: str, protocol: int) 
         "return coroutine.wrap(redis.call)('GET').__class__",
         "return debug.getregistry()",
         "return newproxy(true)",
-        "return dofile('/etc/passwd')",
+        "return dofile('/etc/passwd') and 1",
         "return loadstring('return python')().eval",
         "return string.format('%s', redis.call).x()",
     ],
@@ -256,3 +304,35 @@ def test_no_script_reaches_python(client: RawClient, script: str) -> None:
     shown = repr(reply)
     assert "Traceback" not in shown
     assert "object at" not in shown
+
+
+#: Everything that a script can get hold of without a command: its path, and its kind.
+_WALK = """
+local seen, found = {}, {}
+local function walk(value, path)
+    found[#found + 1] = path .. ' ' .. type(value)
+    if type(value) ~= 'table' or seen[value] then return end
+    seen[value] = true
+    for key, inner in pairs(value) do walk(inner, path .. '.' .. tostring(key)) end
+    local meta = getmetatable(value)
+    if meta then walk(meta, path .. ' meta') end
+end
+walk(_G, '_G')
+walk(getmetatable(''), 'meta of strings')
+walk(getmetatable(redis.call), 'meta of functions')
+return found
+"""
+
+
+@checks("2026-34444")
+def test_nothing_within_reach_of_a_script_is_an_object(client: RawClient) -> None:
+    found = [item.text.decode() for item in client.call("EVAL", _WALK, "0").items]
+    assert "_G.redis.call function" in found
+    # What Lua does not make itself, it shows as userdata.
+    strange = [line for line in found if line.endswith(("userdata", "thread"))]
+    assert strange == ["_G.cjson.null userdata"]
+    reached = {line.rpartition(" ")[0].removeprefix("_G.") for line in found}
+    assert not reached & {
+        *("python", "io", "package", "require", "module", "debug", "dofile", "loadfile"),
+        *("newproxy", "setfenv", "getfenv", "print", "string.dump", "os.execute", "os.getenv"),
+    }

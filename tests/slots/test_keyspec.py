@@ -66,6 +66,7 @@ LINES: list[tuple[tuple[KeySpec, ...], str, list[int] | None]] = [
     (EVAL, "EVAL script", None),
     (ZUNIONSTORE, "ZUNIONSTORE d 1 a WEIGHTS 2", [1, 3]),
     (ZUNIONSTORE, "ZUNIONSTORE d 3 a", None),
+    (ZUNIONSTORE, "ZUNIONSTORE d 0 a", None),
     (XREAD, "XREAD COUNT 2 streams a b 0 0", [4, 5]),
     (XREAD, "XREAD STREAMS a 0", [2]),
     (XREAD, "XREAD STREAMS a b 0", [2]),

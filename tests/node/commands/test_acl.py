@@ -5,9 +5,13 @@ import pytest
 from clustrio.node.acl.userfile import UserFileError
 from clustrio.node.config.syntax import ConfigFileError
 
-from ..harness import Failure, MemoryClient, MemoryNode
+from ..harness import Failure, MemoryClient, MemoryNode, Plain
 
 WRONG = Failure("WRONGPASS invalid username-password pair or user is disabled.")
+_RUNNER = (
+    "#!lua name=runner\n"
+    "redis.register_function('run', function(_, words) return redis.call(unpack(words)) end)"
+)
 
 
 class File:
@@ -166,6 +170,27 @@ def test_transactions_are_checked_when_queued_and_when_run() -> None:
     ]
     contexts = [entry[b"context"] for entry in resp3_log(node)]
     assert contexts == [b"multi", b"multi"]
+
+
+@pytest.mark.parametrize("way", ["EVAL", "FCALL"])
+def test_scripts_may_what_their_caller_may(way: str) -> None:
+    node = MemoryNode()
+    node.call("FUNCTION", "LOAD", _RUNNER)
+    client = login(node, "+get +publish +eval +fcall ~a &news")
+
+    def run(*words: str) -> Plain:
+        script = "return redis.call(unpack(ARGV))" if way == "EVAL" else "run"
+        return client.call(way, script, 0, *words)
+
+    assert run("GET", "a") is None
+    assert run("PUBLISH", "news", "x") == 0
+    for words, text in (
+        (("GET", "b"), "ERR The user executing the script can't access at least one of the keys"),
+        (("SET", "a", "x"), "ERR The user executing the script can't run this command"),
+        (("PUBLISH", "other", "x"), "ERR The user executing the script can't publish to the"),
+    ):
+        assert run(*words).startswith(text), words
+    assert [entry[b"context"] for entry in resp3_log(node)] == [b"lua"] * 3
 
 
 def test_sort_may_only_follow_patterns_with_all_keys_readable() -> None:

@@ -62,9 +62,51 @@ def test_kill_by_filters() -> None:
 
 
 @pytest.mark.parametrize(
+    ("filters", "ended"),
+    [
+        ("127.0.0.1:50002", "1"),
+        ("ADDR 127.0.0.1:50003", "2"),
+        ("ADDR 127.0.0.1:1", ""),
+        ("LADDR 127.0.0.1:6379", "123"),
+        ("LADDR 127.0.0.1:1", ""),
+        ("TYPE normal", "12"),
+        ("type PUBSUB", "3"),
+        ("TYPE replica", ""),
+        ("TYPE master", ""),
+        ("USER alice", "1"),
+        ("USER default", "23"),
+        ("USER default TYPE pubsub", "3"),
+        ("USER alice TYPE pubsub", ""),
+        ("TYPE pubsub TYPE normal", "12"),
+        ("MAXAGE 60", "1"),
+        ("MAXAGE 60 USER default", ""),
+        ("SKIPME yes", "123"),
+        ("LADDR 127.0.0.1:6379 SKIPME no", "0123"),
+    ],
+)
+def test_kill_ends_those_whom_all_filters_fit(filters: str, ended: str) -> None:
+    node = MemoryNode()
+    node.call("ACL", "SETUSER", "alice", "on", "nopass", "+@all")
+    first = node.connect()
+    node.session.created_ms += 100_000
+    node.advance(100_000)
+    clients = [node, first, node.connect(), node.connect()]
+    first.call("AUTH", "alice", "x")
+    clients[3].call("SUBSCRIBE", "a")
+    reply = node.call("CLIENT", "KILL", *filters.split())
+    assert reply == ("OK" if len(filters.split()) == 1 else len(ended))
+    over = [each.session.close_now or each.session.close_after_reply for each in clients]
+    assert "".join(str(index) for index, is_over in enumerate(over) if is_over) == ended
+
+
+@pytest.mark.parametrize(
     ("words", "text"),
     [
         ("KILL 1.2.3.4:5", "ERR No such client"),
+        ("KILL MAXAGE 0", "ERR maxage is not an integer or out of range"),
+        ("KILL ID 1 FOO bar", "ERR syntax error"),
+        ("KILL ID", "ERR No such client"),
+        ("KILL ID 1 TYPE", "ERR syntax error"),
         ("KILL ID 0", "ERR client-id should be greater than 0"),
         ("KILL TYPE foo", "ERR Unknown client type 'foo'"),
         ("KILL USER foo", "ERR No such user 'foo'"),

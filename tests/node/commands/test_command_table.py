@@ -25,6 +25,8 @@ NEWER: Final = frozenset(
     {
         "client|maint_notifications",  # 8.0
         "client|no-touch",  # 7.2
+        *("commandlog", "commandlog|get", "commandlog|help"),  # Valkey 8.1
+        *("commandlog|len", "commandlog|reset"),  # Valkey 8.1
         "client|setinfo",  # 7.2
         "cluster|myshardid",  # 7.2
         "waitaof",  # 7.2
@@ -129,6 +131,7 @@ GETKEYS: Final = [
     "SORT a GET STORE",
     "ZUNIONSTORE d x a",
     "ZUNION 2 a",
+    "ZUNIONSTORE d 0 a",
     "ZUNION 1 a",
     "LMPOP 0 a LEFT",
     "XREAD STREAMS a 0",

@@ -36,7 +36,7 @@ def test_get_is_a_map() -> None:
 def test_set_reaches_the_parts() -> None:
     node = MemoryNode()
     assert node.call("CONFIG", "SET", "slowlog-log-slower-than", "0", "hz", "50") == "OK"
-    assert node.machine.slowlog.threshold_us == 0
+    assert node.machine.command_logs.slow.threshold == 0
     assert node.machine.config.hz == 50
 
 

@@ -79,6 +79,7 @@ def test_long_requests_are_cut() -> None:
 def test_secrets_are_hidden(request_: str, shown: str) -> None:
     node = MemoryNode()
     words = [word.encode() for word in request_.split()]
-    node.machine.slowlog.record(START_MS, 1, words, "a:1", b"")
-    (entry,) = node.machine.slowlog.newest(1)
+    log = node.machine.command_logs.slow
+    log.record(START_MS, 1, words, node.session)
+    (entry,) = log.newest(1)
     assert b" ".join(entry.args).decode() == shown

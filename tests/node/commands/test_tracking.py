@@ -2,8 +2,6 @@
 
 import pytest
 
-from clustrio.node.maintenance import slots_text
-
 from ..harness import Failure, MemoryClient, MemoryNode, Plain
 
 
@@ -208,34 +206,6 @@ def test_options_that_do_not_go_together(options: str, text: str) -> None:
     assert MemoryNode().call("CLIENT", "TRACKING", *options.split()) == Failure(text)
 
 
-# --- slot moves -----------------------------------------------------------------------------------
-
-
-def test_slot_moves_are_announced_to_who_asked() -> None:
-    node = MemoryNode()
-    client = node.connect()
-    client.call("HELLO", "3")
-    request = ("CLIENT", "MAINT_NOTIFICATIONS", "ON", "moving-endpoint-type", "internal-ip")
-    assert node.call(*request).startswith("ERR")  # RESP2 has no pushes.
-    maintenance = node.machine.maintenance
-    assert maintenance.announce_migrating([1]) == 0
-    assert client.call(*request) == "OK"
-    assert not client.session.features
-    assert maintenance.announce_migrating([7, 5, 8, 9]) == 1
-    assert maintenance.announce_migrated([("a:1", "b:2", [5]), ("a:1", "c:3", range(7, 10))]) == 1
-    assert client.take_pushed() == [
-        [b"SMIGRATING", 2, b"5,7-9"],
-        [b"SMIGRATED", 3, [[b"a:1", b"b:2", b"5"], [b"a:1", b"c:3", b"7-9"]]],
-    ]
-    assert client.call("CLIENT", "MAINT_NOTIFICATIONS", "OFF") == "OK"
-    assert maintenance.announce_migrating([1]) == 0
-
-
-def test_slots_in_words() -> None:
-    assert slots_text([]) == b""
-    assert slots_text([3, 1, 2, 16383, 0, 9]) == b"0-3,9,16383"
-
-
 # --- maxmemory-clients ----------------------------------------------------------------------------
 
 
@@ -253,3 +223,28 @@ def test_the_largest_client_goes_first() -> None:
     assert large.session.close_now
     assert not any(each.session.close_now for each in (small, spared, node))
     assert b"evicted_clients:1" in node.call("INFO", "stats")
+
+
+def test_the_limit_of_clients_may_be_a_share_of_maxmemory() -> None:
+    node = MemoryNode()
+    large, small = node.connect(), node.connect()
+    large.session.output_bytes = 3_000_000
+    small.session.output_bytes = 1_000_000
+    node.call("CONFIG", "SET", "maxmemory-clients", "5%")
+    node.tick()
+    # A share of nothing is no limit.
+    assert b"evicted_clients:0" in node.call("INFO", "stats")
+    node.call("CONFIG", "SET", "maxmemory", "40mb")
+    node.tick()
+    assert large.session.close_now
+    assert not small.session.close_now
+
+
+def test_who_is_too_large_by_what_waits_in_a_transaction_goes_too() -> None:
+    node = MemoryNode()
+    client = node.connect()
+    client.send(("MULTI",), *[("SET", "k", b"x" * 100_000)] * 20)
+    node.call("CONFIG", "SET", "maxmemory-clients", "1mb")
+    node.tick()
+    assert client.session.close_now
+    assert not node.session.close_now

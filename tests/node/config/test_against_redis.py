@@ -20,9 +20,14 @@ pytestmark = [
     pytest.mark.skipif(EXECUTABLE is None, reason="no redis-server"),
 ]
 
-# We follow 7.2 where it differs from the 7.0 that Debian ships.
+# We follow 7.2 where it differs from the 7.0 that Debian ships, and here and there later ones.
 NEWER_THAN_7_0 = {
     "cluster-announce-human-nodename",
+    # Valkey 8.1.
+    "commandlog-large-reply-max-len",
+    "commandlog-large-request-max-len",
+    "commandlog-reply-larger-than",
+    "commandlog-request-larger-than",
     "locale-collate",
     "set-max-listpack-entries",
     "set-max-listpack-value",

@@ -98,6 +98,16 @@ def test_endless_script_is_killed(script: str) -> None:
     assert node.call("PING") == "PONG"
 
 
+def test_an_object_that_got_in_all_the_same_tells_nothing() -> None:
+    node = MemoryNode()
+    node.call("EVAL", "return 1", 0)
+    lua = node.machine.scripts.interpreter._lua
+    for text in (b"return object.__class__", b"return object['x']", b"object.x = 1"):
+        look = lua.execute(b"return function(object) " + text + b" end")
+        with pytest.raises(AttributeError):
+            look(node)
+
+
 def test_replies() -> None:
     node = MemoryNode()
     script = "return {1.9, 'a', {KEYS[1], ARGV[1]}, true, false, 'cut'}"
