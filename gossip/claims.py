@@ -5,8 +5,9 @@ Owns the rules of the slot table:
 1. A slot that nobody owns (or whose owner stopped claiming it) goes to whoever claims it.
 2. A slot with an owner goes to a claim with a greater config epoch, else the claimer is told of the
    owner by an UPDATE. So all nodes end with one table: the greatest config epoch wins.
-3. A slot that we are importing is given by SETSLOT alone, or to the successor of its source. One
-   that we are handing over goes to its target with an equal epoch already.
+3. That we import a slot is for an operator to end: whoever owns it meanwhile, the mark stays, and
+   names the successor of its source. One that we are handing over goes to its target with an equal
+   epoch already.
 4. A claim that stops is remembered, not obeyed: the slot keeps its owner, but no UPDATE names it.
 5. A primary that loses its last slot, and its replicas, follow the taker. One that loses some but
    not all deletes the keys it still has in them: the new owner is the truth now.
@@ -75,17 +76,11 @@ def _winnable(turn: Turn, claimer: Node, config_epoch: int, claimed: int) -> int
     wanted = claimed & ~claimer.mask
     if not wanted:
         return 0
-    importing = sum(1 << slot for slot in state.importing_from)
-    ownerless = wanted & (state.not_claimed | ~state.assigned)
-    from_claimer = sum(
-        1 << slot for slot, source in state.importing_from.items() if source == claimer.node_id
-    )
-    # An import is ended by an operator only, but where we import from may take its slot back.
-    won = ownerless & (~importing | from_claimer)
+    won = wanted & (state.not_claimed | ~state.assigned)
     for owner in state.owners.values():
         if owner.config_epoch < config_epoch:
-            won |= owner.mask & wanted & ~importing
-            won |= _inherited_imports(turn, owner, claimer, wanted & importing)
+            won |= owner.mask & wanted
+            _inherit_imports(turn, owner, claimer, wanted)
     handed_over = wanted & _handed_over(turn, claimer)
     if config_epoch != state.myself.config_epoch:
         handed_over &= turn.withheld_mask
@@ -104,19 +99,20 @@ def _handed_over(turn: Turn, claimer: Node) -> int:
     return sum(1 << slot for slot, target in moves if target == claimer.node_id)
 
 
-def _inherited_imports(turn: Turn, owner: Node, claimer: Node, wanted: int) -> int:
-    """Slots that we import from a source whose successor claims them; the import goes on."""
+def _inherit_imports(turn: Turn, owner: Node, claimer: Node, wanted: int) -> None:
+    """What we import from a node whose successor claims it, we import from that one now."""
     state = turn.state
-    if owner.shard_id != claimer.shard_id or claimer is state.myself:
-        return 0
-    found = 0
-    for slot in slots_in(wanted & owner.mask):
-        if state.importing_from[slot] == owner.node_id:
-            state.importing_from[slot] = claimer.node_id
-            found |= 1 << slot
+    if owner.shard_id != claimer.shard_id:
+        return
+    found = [
+        slot
+        for slot, source_id in state.importing_from.items()
+        if source_id == owner.node_id and owner.mask & wanted & 1 << slot
+    ]
+    for slot in found:
+        state.importing_from[slot] = claimer.node_id
     if found:
         turn.tell_marks()
-    return found
 
 
 def _with_keys(turn: Turn, mask: int) -> int:

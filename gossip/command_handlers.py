@@ -185,37 +185,40 @@ def _flush_slots(turn: Turn, request: FlushSlots) -> Answer:
 
 
 def _setslot_migrating(turn: Turn, request: SetSlotMigrating) -> Answer:
-    state = turn.state
-    refusal = _maybe_setslot_refusal(turn)
+    state, slot = turn.state, request.slot
+    is_owner = state.owner_of(slot) is state.myself
+    misplaced = None if is_owner else f"I'm not the owner of hash slot {slot}"
+    refusal = _maybe_mark_refusal(turn, request.node_id, misplaced)
     if refusal is not None:
         return refusal
-    if state.owner_of(request.slot) is not state.myself:
-        return Refused(f"I'm not the owner of hash slot {request.slot}")
-    node = state.maybe_member(request.node_id)
-    if node is None:
-        return Refused(f"I don't know about node {request.node_id}")
-    if node.is_replica:
-        return NOT_A_PRIMARY
-    if request.slot not in state.migrating_to:
-        state.withheld.discard(request.slot)
-    state.migrating_to[request.slot] = node.node_id
+    if slot not in state.migrating_to:
+        state.withheld.discard(slot)
+    state.migrating_to[slot] = request.node_id
     return _marked(turn)
 
 
 def _setslot_importing(turn: Turn, request: SetSlotImporting) -> Answer:
-    state = turn.state
+    state, slot = turn.state, request.slot
+    is_owner = state.owner_of(slot) is state.myself
+    misplaced = f"I'm already the owner of hash slot {slot}" if is_owner else None
+    refusal = _maybe_mark_refusal(turn, request.node_id, misplaced)
+    if refusal is not None:
+        return refusal
+    state.importing_from[slot] = request.node_id
+    return _marked(turn)
+
+
+def _maybe_mark_refusal(turn: Turn, node_id: NodeId, misplaced: str | None) -> Refused | None:
+    """Why a slot cannot be marked as on its way to or from that node, in the order of Redis."""
     refusal = _maybe_setslot_refusal(turn)
     if refusal is not None:
         return refusal
-    if state.owner_of(request.slot) is state.myself:
-        return Refused(f"I'm already the owner of hash slot {request.slot}")
-    node = state.maybe_member(request.node_id)
+    if misplaced is not None:
+        return Refused(misplaced)
+    node = turn.state.maybe_member(node_id)
     if node is None:
-        return Refused(f"I don't know about node {request.node_id}")
-    if node.is_replica:
-        return NOT_A_PRIMARY
-    state.importing_from[request.slot] = node.node_id
-    return _marked(turn)
+        return Refused(f"I don't know about node {node_id}")
+    return NOT_A_PRIMARY if node.is_replica else None
 
 
 def _setslot_stable(turn: Turn, request: SetSlotStable) -> Answer:
@@ -250,7 +253,10 @@ def _setslot_node(turn: Turn, request: SetSlotNode) -> Answer:
         return slot_handover.HANDING_OVER
     if node is myself:
         state.importing_from.pop(slot, None)
+    marked = state.not_claimed & 1 << slot
     turn.assign_slots(1 << slot, node)
+    if turn.config.bugs.keep_unclaimed_mark:
+        state.not_claimed |= marked
     if was_mine and node.config_epoch <= myself.config_epoch:
         # As far as we know our claim is not the older one: we must not come back with it.
         turn.save(sync=True)

@@ -18,6 +18,8 @@ class Bugs:
     """3: any packet raises its sender's config epoch, though it brings no slots along."""
     update_with_unclaimed_slots: bool = False
     """4: an UPDATE names slots that their owner no longer claims."""
+    keep_unclaimed_mark: bool = False
+    """A slot that SETSLOT gives away stays one that its owner stopped claiming (Redis to 7.2.1)."""
     collide_by_id_only: bool = False
     """11: of two primaries of one shard the smaller id wins, even with less data."""
     rank_without_id: bool = False

@@ -10,6 +10,9 @@ Owns `state.election`. Rules:
 * Votes are awaited max(2T, 2 s); the next attempt comes max(4T, 4 s) after the last. If another
   shard's election has overtaken our epoch, its voters cannot vote for us any more, and we try again
   at once, in a new epoch; so we do if its candidate asked in our own epoch and split the votes.
+  A sibling that asks first is given time for that.
+* Nobody stands, or takes what he has won, while his data makes room for his primary's: he would
+  be the primary of whatever half of it has come.
 * The new epoch is on disk before the request leaves, and the win before it is told.
 
     idle --primary FAIL--> scheduled --delay--> asking --majority--> primary
@@ -49,6 +52,8 @@ MIN_STEP_MS: Final = 50
 MAX_STEP_MS: Final = 500
 SHARD_STEP_MS: Final = 100
 """For each shard ahead of ours; less as soon as that one has its new primary."""
+SIBLING_STEPS: Final = 5
+"""For a sibling that asks before us: a second attempt, if it was overtaken, begins after 2 to 4."""
 NO_DATA_DELAY_MS: Final = 500
 MAX_EARLY_RETRIES: Final = 20
 
@@ -62,7 +67,12 @@ def on_tick(turn: Turn) -> None:
         state.not_started_reason = None
         return
     has_asked = state.election is not None and state.election.epoch is not None
-    reason = None if manual or has_asked else _maybe_not_started(turn, primary)
+    reason = None
+    if not turn.local.is_whole():
+        # Votes that are there already will do, when the data is.
+        reason = NotStarted.HALF_DATA
+    elif not (manual or has_asked):
+        reason = _maybe_not_started(turn, primary)
     if reason is not None:
         if reason is not state.not_started_reason:
             turn.tell(FailoverNotStarted(reason))
@@ -211,7 +221,7 @@ def _ask_for_votes(turn: Turn, election: Election, primary: Node) -> None:
     state = turn.state
     state.current_epoch = greatest(turn) + 1
     election.epoch, election.asked_at = state.current_epoch, turn.now
-    election.has_rival = False
+    election.has_rival = election.is_overtaken = False
     election.votes.clear()
     spend_vote(turn)
     turn.save(sync=True)
@@ -224,10 +234,18 @@ def _ask_for_votes(turn: Turn, election: Election, primary: Node) -> None:
 
 def on_rival(turn: Turn, candidate: Node, message: FailoverAuthRequest) -> None:
     """Another candidate asks for votes, which cannot be ours in the same epoch."""
-    election = turn.state.election
-    is_other_shard = candidate.replica_of != turn.state.myself.replica_of
-    if election is not None and is_other_shard:
-        election.has_rival |= election.epoch == message.header.current_epoch
+    election, asked = turn.state.election, message.header.current_epoch
+    if election is None:
+        return
+    if candidate.replica_of != turn.state.myself.replica_of:
+        if election.epoch is not None:
+            election.has_rival |= election.epoch == asked
+            election.is_overtaken |= election.epoch < asked
+    elif election.epoch is not None:
+        election.is_overtaken &= election.epoch > asked
+    elif not election.is_manual:
+        # Whoever votes for it has no vote for us for a while: two would get half of them each.
+        election.starts_at = max(election.starts_at, turn.now + SIBLING_STEPS * step_ms(turn))
 
 
 def on_vote(turn: Turn, voter: Node, message: FailoverAuthAck) -> None:
@@ -255,7 +273,8 @@ def _consider_giving_up(turn: Turn, election: Election) -> None:
     epoch = election.epoch or 0
     # Another shard's replica may have won in this very epoch: its votes are not to be had again.
     is_lost = any(owner.config_epoch >= epoch for owner in state.owners.values())
-    is_overtaken = (state.current_epoch > epoch or is_lost) and not _may_be_sibling(turn)
+    is_overtaken = election.is_overtaken
+    is_overtaken |= (state.current_epoch > epoch or is_lost) and not _may_be_sibling(turn)
     may_retry = election.early_retries < MAX_EARLY_RETRIES and waited_ms >= 2 * step_ms(turn)
     if may_retry and (is_overtaken or election.has_rival):
         is_split = election.has_rival and not is_overtaken

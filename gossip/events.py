@@ -236,9 +236,10 @@ class BecameReplica:
 
 @frozen
 class BecamePrimary:
-    """We are a primary now."""
+    """We are a primary now; the former one of ours, if we had one, may have no known address."""
 
     reason: RoleReason
+    former: NodeId | None
 
 
 # ---- elections -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ Owns the flags PFAIL and FAIL. Rules:
   some of them, the same for all), so that a majority comes together without waiting for the next
   routine pings.
 * PFAIL ends with an answer. FAIL of a voter lasts twice the timeout at least, and ends only if it
-  still has its slots then; FAIL of others ends with an answer.
+  still has its slots then; FAIL of others ends with an answer, or as they say that they won slots.
 
     ok --timeout--> PFAIL --majority, or FAIL message--> FAIL
     ok <--answer--- PFAIL            ok <--answer (voters: after 2T)--- FAIL
@@ -185,15 +185,26 @@ def on_fail(turn: Turn, sender: Node, message: Fail) -> None:
         mark_failed(turn, node, Via.MESSAGE)
 
 
+def on_new_voter(turn: Turn, node: Node) -> None:
+    """A node says that it has won slots: what was found of it before elects nobody else."""
+    node.reports.clear()
+    if node.is_failed:
+        _end_failure(turn, node)
+
+
 def on_pong(turn: Turn, node: Node) -> None:
     """A node answered our ping."""
     turn.state.note_answer(node, turn.now)
     node.connect_failures = 0
     if node.is_suspected or (node.is_failed and _may_recover(turn, node)):
-        node.flags &= ~FAILING
-        node.failed_at = None
-        turn.tell(NodeRecovered(node.node_id))
-        turn.changed()
+        _end_failure(turn, node)
+
+
+def _end_failure(turn: Turn, node: Node) -> None:
+    node.flags &= ~FAILING
+    node.failed_at = None
+    turn.tell(NodeRecovered(node.node_id))
+    turn.changed()
 
 
 def _may_recover(turn: Turn, node: Node) -> bool:

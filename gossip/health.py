@@ -4,7 +4,8 @@ Owns the state ok / fail. Rules: it is ok if all slots are owned by nodes that h
 cluster-require-full-coverage), and a majority of the voters is reached. A primary waits before it
 says ok: 2 s after a start, and clamp(timeout, 0.5 s, 5 s) after a time in a minority, so that it
 can hear whether somebody else owns its slots by now. A voter that was stopped for longer than the
-timeout may have been replaced: it is as in a minority until a majority has answered it since.
+timeout, or has only just started, may have been replaced: it is as in a minority until a majority
+has answered it since. (To suspect who is silent takes a timeout, and it would serve meanwhile.)
 """
 
 from typing import Final
@@ -30,8 +31,15 @@ def judge(turn: Turn) -> None:
     state, now = turn.state, turn.now
     if state.first_judged_at is None:
         state.first_judged_at = now
+        if state.is_voter(state.myself):
+            state.returned_at = now
     reason = _maybe_reason(turn)
-    if reason is UnhealthyReason.MINORITY:
+    was_in_minority = state.is_in_minority
+    # Where nobody owns a slot, there is no majority to be cut off from.
+    is_minority = reason is UnhealthyReason.MINORITY and bool(state.owners)
+    state.is_in_minority = is_minority and not _is_starting(turn)
+    if was_in_minority or state.is_in_minority:
+        # It has lasted until now, even if it is over: we look at ticks and at news only.
         state.minority_at = now
     is_ok = reason is None
     if is_ok == state.is_ok or (is_ok and _must_wait(turn)):
@@ -56,6 +64,8 @@ def on_return(turn: Turn, away_ms: int) -> None:
 def _is_unheard(turn: Turn) -> bool:
     """Whether a majority has still to answer since we are back."""
     state = turn.state
+    if not state.is_voter(state.myself):
+        state.returned_at = None
     since = state.returned_at
     if since is None:
         return False
@@ -66,6 +76,15 @@ def _is_unheard(turn: Turn) -> bool:
     if heard >= state.quorum:
         state.returned_at = None
     return heard < state.quorum
+
+
+def _is_starting(turn: Turn) -> bool:
+    """Whether nobody has answered since nobody can have: it is no minority to wait after."""
+    state = turn.state
+    since = state.returned_at
+    if since is None or since != state.first_judged_at:
+        return False
+    return state.has_majority and turn.now - since < WRITABLE_DELAY_MS
 
 
 def _maybe_reason(turn: Turn) -> UnhealthyReason | None:

@@ -209,13 +209,17 @@ def _learn_topology(turn: Turn, sender: Node, header: Header) -> None:
             _claim(turn, primary, header)
         return
     # While claims have stopped, one that comes again must be noted, though it changes no owner.
-    is_known = primary is None or (header.slots == primary.slots and not state.not_claimed)
+    has_marks = state.not_claimed and not turn.config.bugs.keep_unclaimed_mark
+    is_known = primary is None or (header.slots == primary.slots and not has_marks)
     if is_known:
         if sender.is_primary:
             _raise_config_epoch(turn, sender, header)
     else:
         if sender.is_primary:
+            was_voter = state.is_voter(sender)
             _claim(turn, sender, header)
+            if not was_voter and state.is_voter(sender):
+                failure.on_new_voter(turn, sender)
         tell_newer_owners(turn, sender, header.config_epoch, header.slots)
     if sender.is_primary and header.config_epoch == state.myself.config_epoch:
         epochs.on_collision(turn, sender)
@@ -271,7 +275,10 @@ def _learn_address(turn: Turn, node: Node, entry: GossipEntry) -> None:
         entry.pport,
         entry.cport,
     ):
+        # Hearsay may be as old as what we know: if it goes to and fro, we go on with patience.
+        failures = node.connect_failures
         turn.move_node(node, entry.ip, (entry.port, entry.pport, entry.cport))
+        node.connect_failures = failures
 
 
 def _learn_extensions(turn: Turn, sender: Node, message: Heartbeat) -> None:

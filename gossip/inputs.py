@@ -32,6 +32,12 @@ class LocalData(Protocol):
     def keys_in_all(self) -> int:
         """How many keys there are."""
 
+    def is_whole(self) -> bool:
+        """Whether the data is all there.
+
+        It is not while it is being loaded, nor when it was thrown away for a copy that never came.
+        """
+
 
 class Rng(Protocol):
     """What the core needs of a seeded `random.Random`."""

@@ -59,10 +59,15 @@ def flags_for(turn: Turn, receiver: Node | None) -> int:
     flags = MessageFlag.EXT_DATA
     manual = turn.state.manual
     if manual is not None and manual.replica_id is not None and receiver is not None:
-        is_asker = receiver.node_id == manual.replica_id
+        is_asker = receiver.node_id == manual.replica_id and _has_shown_itself(receiver)
         if is_asker or turn.config.bugs.two_manual_failovers:
             flags |= MessageFlag.PAUSED
     return flags
+
+
+def _has_shown_itself(node: Node) -> bool:
+    """Whether it is the node itself that we speak to: another one may live at its address now."""
+    return not node.is_linked or (node.link is not None and node.link.data_at is not None)
 
 
 def send_ping(turn: Turn, node: Node) -> None:

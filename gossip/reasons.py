@@ -88,6 +88,7 @@ class NotStarted(enum.Enum):
     NO_FAILOVER = "cluster-replica-no-failover is set"
     DATA_TOO_OLD = "our data is older than cluster-replica-validity-factor allows"
     NO_DATA = "we have no data, but a sibling has"
+    HALF_DATA = "our data makes room for a copy that is not complete yet"
     NO_MAJORITY = "we do not reach a majority of the voters"
     RETRY_LATER = "the last attempt was too short a time ago"
 

@@ -26,6 +26,7 @@ from .turn import Turn
 def become_primary(turn: Turn, reason: RoleReason) -> None:
     """Turns us into a primary; the slots are the caller's business."""
     myself = turn.state.myself
+    former = myself.replica_of
     set_replica_of(turn, myself, None)
     turn.state.replicating_from = None
     end_manual_failover(turn, ManualEnd.DONE)
@@ -33,7 +34,7 @@ def become_primary(turn: Turn, reason: RoleReason) -> None:
         end_election(turn, ElectionEnd.ROLE_CHANGED)
     turn.state.election = None
     turn.change(BecomePrimary())
-    turn.tell(BecamePrimary(reason))
+    turn.tell(BecamePrimary(reason, former))
     turn.changed(sync=True)
 
 

@@ -186,6 +186,11 @@ class Cluster:
         """How long nothing was heard of the primary; None if there never was anything."""
         return self._machine.replication.primary_silence_ms()
 
+    def is_whole(self) -> bool:
+        """Whether the data is all there; not while it is loaded, or was thrown away for a copy."""
+        machine = self._machine
+        return not (machine.loading.is_active or machine.replication.has_lost_data)
+
     def keys_in_slot(self, slot: int) -> int:
         """How many keys a slot holds."""
         return self._machine.keyspace.database(0).keys_in_slot(slot)
@@ -259,9 +264,14 @@ class Cluster:
         self._carry_out(self.core.step(event, self._now_ms()))
 
     def command(self, request: Request) -> Answer:
-        """An operator asks for something."""
+        """An operator asks; what he orders elsewhere next must not overtake the bus."""
         answer, outputs = self.core.command(request, self._now_ms())
+        is_news = outputs.save is not None
+        if is_news:
+            self._carrier.flush()
         self._carry_out(outputs)
+        if is_news:
+            self._carrier.flush()
         return answer
 
     def _carry_out(self, outputs: Outputs) -> None:
@@ -316,9 +326,13 @@ class Cluster:
         table = self.view.table
         shard = {self.view.my_id, self.view.primary_id} - {None}
         if owner_id not in shard:
-            self._machine.pubsub.on_slots_left(
-                {slot for slot in slots if table.owner(slot) in shard}
-            )
+            left = {slot for slot in slots if table.owner(slot) in shard}
+            self._machine.pubsub.on_slots_left(left)
+            self._machine.watched_keys.on_slots_left(left)
+            if owner_id is not None and left and self._machine.maintenance.is_heard:
+                nodes = (self.view.primary_id or self.view.my_id, owner_id)
+                source, target = (views.redirect_address(self.core, node) for node in nodes)
+                self._machine.maintenance.announce_migrated(source, target, left)
         if owner_id is None:
             for slot in slots:
                 table.unassign(slot)
@@ -331,6 +345,7 @@ class Cluster:
     def _on_slots_marked(self, migrating: dict[int, NodeId], importing: dict[int, NodeId]) -> None:
         table = self.view.table
         self._machine.slot_migration.trimmer.flush(importing.keys() - table.importing.keys())
+        self._machine.maintenance.announce_migrating(migrating.keys() - table.migrating.keys())
         touched = {*table.migrating, *migrating}
         table.migrating, table.importing = migrating, importing
         self._settle_served(touched)
@@ -393,10 +408,11 @@ class Cluster:
 
     def check_route(self, session: Session, command: Command, args: list[bytes]) -> None:
         """The gate's question: does this request belong here? Raises the redirect if not."""
-        asking, session.asking = session.asking, False
-        self.is_asking = asking
-        keys_of = command.keys_of
-        if keys_of is None:
+        asking = self.is_asking = session.asking
+        # It is good for one request, or for one transaction.
+        is_begun = session.queue is not None or command.full_name == "multi"
+        session.asking = asking and is_begun and command.full_name not in ("exec", "discard")
+        if (keys_of := command.keys_of) is None:
             if command.full_name == "exec" and session.queue:
                 self._check_transaction(session, asking)
             return

@@ -401,6 +401,7 @@ class Replication:
     def on_full_copy(self, identity: bytes, offset: int) -> None:
         """The data is the primary's now, as of `offset`."""
         self.has_lost_data = False
+        self.may_resume = True
         self._rename(History(identity))
         self.offset = offset
         self.backlog = None

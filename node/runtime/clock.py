@@ -6,7 +6,7 @@ runtime sets it, before anything of the machine runs.
 
 from time import monotonic, time
 
-from ..keyspace import Clock
+from ..database import Clock
 
 
 def set_clock(clock: Clock) -> None:

@@ -37,6 +37,8 @@ class CopyLoader:
         self._machine = plane.machine
         self._persistence = persistence
         self._log = log
+        #: A copy lies in a file, as a whole: whatever becomes of its primary, it can be loaded.
+        self.has_all = False
 
     async def load(
         self, transfer: Transfer, receive: Callable[[], Awaitable[bytes]], copy: FullCopy
@@ -71,10 +73,12 @@ class CopyLoader:
                         file.write(piece)
                 size_bytes = file.tell()
             self._refuse_nothing(path)
+            self.has_all = True
             async with aclosing(_read(path)) as stored:
                 await self._load_pieces(stored, size_bytes, copy, False)
             os.replace(path, wanted)
         finally:
+            self.has_all = False
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         return pieces.rest

@@ -1,8 +1,9 @@
 """The socket side of a replica: connects to the primary, gets its data, and applies its stream.
 
 One task lives as long as the server. It follows whatever `machine.replication.primary` says; an
-order ends the present link at once. Any failure costs a second of patience and a new try, which
-asks for the rest of the stream if the data allows.
+order ends the present link at once, though not before a copy that has come as a whole is loaded:
+half of it is no data. Any failure costs a second of patience and a new try, which asks for the rest
+of the stream if the data allows.
 """
 
 import contextlib
@@ -124,7 +125,7 @@ class ReplicaLink:
 
     def _on_order(self) -> None:
         self._order.set()
-        if self._attempt is not None:
+        if self._attempt is not None and not self._loader.has_all:
             self._attempt.cancel()
 
     async def run(self) -> None:
@@ -188,6 +189,8 @@ class ReplicaLink:
             replication.failover.on_accepted()
             replication.on_link(LinkState.SYNC)
             await self._copy(wire, result)
+            if self._order.is_set():
+                return
         else:
             self._log.notice("Successful partial resynchronization with master.")
             replication.on_continue(result.identity)
@@ -227,12 +230,20 @@ class ReplicaLink:
         rest = b""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_repeat, lambda: wire.send(b"\n"))
+                nursery.start_soon(_repeat, lambda: self._show_life(wire))
                 rest = await self._loader.load(transfer, wire.piece, copy)
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise _first(group) from None
         wire.give_back(rest)
+
+    async def _show_life(self, wire: _Wire) -> None:
+        try:
+            await wire.send(b"\n")
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError):
+            # Nothing more is needed of a primary whose copy is here.
+            if not self._loader.has_all:
+                raise
 
     # --- the stream ------------------------------------------------------------------------------
 

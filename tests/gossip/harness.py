@@ -85,6 +85,7 @@ class Sim:
     disk: StoredCluster
     is_up: bool = True
     is_frozen: bool = False
+    is_loading: bool = False
     next_inbound: LinkId = -1
     wires: dict[LinkId, Wire] = Factory(dict)
     own_offset: int = 0
@@ -115,6 +116,9 @@ class Sim:
 
     def keys_in_all(self) -> int:
         return sum(self.keys.values())
+
+    def is_whole(self) -> bool:
+        return not self.is_loading
 
     # ---- doing ----
 

@@ -7,7 +7,7 @@ CLUSTRIO_REWRITE=1 to have the expected parts written anew, then read the differ
     new A B [option=value ...]       nodes that know nobody
     do A meet B | replicate B | addslots 0-5 | failover force | ...   CLUSTER subcommands
     set A option=value               changes an option
-    data A offset=5 | keys=100:2     changes its data (slot:count)
+    data A offset=5 | keys=100:2 | loading=yes    changes its data (slot:count)
     flood A 300                      so many CLUSTER MEETs; prints the last event
     kill A, start A, freeze A, thaw A, cut A (from all), cut A B (from each other), heal
     send B A kind [field=value ...]  A receives a forged message on its link with B
@@ -142,6 +142,7 @@ class Story:
         sim = self.world.sims[names[0]]
         if "offset" in options:
             sim.own_offset = int(options["offset"])
+        sim.is_loading = options.get("loading", "no") == "yes"
         for pair in filter(None, options.get("keys", "").split(",")):
             slot, count = pair.split(":")
             sim.keys[int(slot)] = int(count)

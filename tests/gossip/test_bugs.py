@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from clustrio.gossip import claims, failure
-from clustrio.gossip.commands import Failover, Replicate
+from clustrio.gossip.commands import Failover, Replicate, SetSlotImporting, SetSlotNode
 from clustrio.gossip.config import Bugs, Config
 from clustrio.gossip.events import (
     ElectionScheduled,
@@ -71,6 +71,19 @@ def update_with_unclaimed_slots(bug: str | None) -> bool:
     (send,) = turn.sends
     assert isinstance(send.message, Update)
     return bool(mask_of(send.message.slots) & 1)
+
+
+def keep_unclaimed_mark(bug: str | None) -> bool:
+    world = formed(bug)
+    sim = world.sims["C"]
+    # A stopped to claim a slot for a moment; then it is moved from A to us.
+    sim.core.state.not_claimed |= 1
+    sim.must(SetSlotImporting(0, id_of("A")))
+    sim.must(SetSlotNode(0, id_of("C")))
+    fields = {"config_epoch": 1, "current_epoch": sim.core.state.current_epoch}
+    # What A said before it heard of that.
+    give(sim, "A", Ping(header("A", **fields, slots=bitmap_of(sim.sees("A").mask | 1))))
+    return not sim.myself.mask & 1
 
 
 def collide_by_id_only(bug: str | None) -> bool:
@@ -282,6 +295,7 @@ def rejoin_at_once(bug: str | None) -> bool:
 HARMS: list[Callable[[str | None], bool]] = [
     raise_epoch_without_slots,
     update_with_unclaimed_slots,
+    keep_unclaimed_mark,
     collide_by_id_only,
     rank_without_id,
     elect_without_data,

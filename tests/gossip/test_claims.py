@@ -270,6 +270,26 @@ def test_p56_an_import_goes_on_from_the_successor_of_its_source() -> None:
     assert marks[-1].importing_from == ((5, id_of("D")),)
 
 
+@pytest.mark.parametrize("is_released", [True, False])
+def test_an_importer_sees_the_slot_go_to_somebody_else(is_released: bool) -> None:
+    """The mark is the operator's to take away, but whose the slot is, is the cluster's business."""
+    world = World().cluster(3)
+    importer, third = world.sims["B"], world.sims["C"]
+    importer.must(SetSlotImporting(0, id_of("A")))
+    if is_released:
+        world.sims["A"].must(SetSlotNode(0, id_of("C")))
+        third.must(SetSlotNode(0, id_of("C")))
+    else:
+        third.must(SetSlotImporting(0, id_of("A")))
+        third.must(SetSlotNode(0, id_of("C")))
+    world.run(3_000)
+    assert world.owner(0) == {"C"}
+    assert importer.core.state.importing_from == {0: id_of("A")}
+    importer.must(SetSlotNode(0, id_of("B")))
+    world.run(3_000)
+    assert world.owner(0) == {"B"}
+
+
 def test_p56_a_migration_goes_on_to_the_successor_of_its_target() -> None:
     world = World().cluster(3, 1)
     world.sims["A"].must(SetSlotMigrating(5, id_of("B")))

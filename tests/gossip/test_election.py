@@ -2,17 +2,19 @@
 
 import pytest
 
-from clustrio.gossip.commands import BumpEpoch, Failover, MeetNode, Replicate
+from clustrio.gossip.commands import BumpEpoch, Failover, KillLinks, MeetNode, Replicate
 from clustrio.gossip.events import (
     BecamePrimary,
     ElectionScheduled,
     ElectionWon,
+    FailoverNotStarted,
     VoteGranted,
     VotesAsked,
 )
 from clustrio.gossip.inputs import MessageReceived
-from clustrio.gossip.messages import FailoverAuthAck, FailoverAuthRequest, Message
+from clustrio.gossip.messages import FailoverAuthAck, FailoverAuthRequest, Message, MessageFlag
 from clustrio.gossip.outputs import Outputs, PauseWrites, UnpauseWrites
+from clustrio.gossip.reasons import NotStarted
 
 from .harness import Sim, World, id_of
 
@@ -186,6 +188,30 @@ def test_p44_it_works_from_offset_zero() -> None:
     assert world.owner(0) == {"D"}
 
 
+def test_23_only_who_has_shown_that_it_is_the_asker_sees_the_pause() -> None:
+    """Another replica may live at its former address, and have a manual failover of its own."""
+    world = World().cluster(3, 2)
+    primary, asker, other = (world.sims[name] for name in "ADG")
+    world.run(1_000)
+    asker.must(Failover())
+    asker.own_offset = -1_000  # so that it takes a while
+    world.run(5)
+    assert primary.paused_until is not None
+    asker.ip, other.ip = other.ip, asker.ip
+    seen: list[str] = []
+
+    def note(sender: str, receiver: str, message: Message) -> bool:
+        if message.header is not None and message.header.message_flags & MessageFlag.PAUSED:
+            seen.append(receiver)
+        return False
+
+    world.drop = note
+    for name in "DG":
+        primary.must(KillLinks(id_of(name), to_node=True, from_node=True))
+    world.run(1_000)
+    assert set(seen) <= {"D"}
+
+
 @pytest.mark.slow
 def test_23_of_two_manual_failovers_at_once_one_is_done() -> None:
     world = World().cluster(3, 2)
@@ -292,3 +318,56 @@ def test_two_shards_that_ask_in_the_same_epoch_do_not_wait_for_the_next_attempt(
     asked = [world.events(VotesAsked, name)[0] for name in "FG"]
     assert asked == [VotesAsked(epoch), VotesAsked(epoch)]
     assert took <= 2_000 + 1_500
+
+
+def test_nobody_stands_while_his_data_makes_room_for_a_copy() -> None:
+    world = World().cluster(3, 1)
+    replica = world.sims["D"]
+    replica.is_loading = True
+    world.kill("A")
+    world.run(5_000)
+    assert not world.events(VotesAsked, "D")
+    assert world.events(FailoverNotStarted, "D") == [FailoverNotStarted(NotStarted.HALF_DATA)]
+    replica.is_loading = False
+    assert world.run_until(lambda: world.owner(0) == {"D"}) <= 300
+
+
+@pytest.mark.parametrize("loading_ms", [500, 10_000])
+def test_who_has_the_votes_waits_for_his_data(loading_ms: int) -> None:
+    """A copy that came late is loaded: a primary in the midst of that would have half of it."""
+    world = World().cluster(3, 1)
+    replica = world.sims["D"]
+
+    def drop(sender: str, receiver: str, message: Message) -> bool:
+        if isinstance(message, FailoverAuthRequest):
+            replica.is_loading = True
+        return False
+
+    world.drop = drop
+    world.kill("A")
+    world.run_until(lambda: bool(world.events(VotesAsked, "D")))
+    world.run(loading_ms)
+    assert replica.myself.is_replica
+    assert not world.events(ElectionWon, "D")
+    replica.is_loading = False
+    assert world.run_until(lambda: world.owner(0) == {"D"}) <= 300
+    assert world.events(VotesAsked, "D") == world.events(VotesAsked, "D")[:1]
+
+
+@pytest.mark.parametrize("best", ["F", "K"])
+def test_who_was_overtaken_by_another_shard_asks_anew_though_it_has_a_sibling(best: str) -> None:
+    """A vote that comes too late is missing; the sibling's request would split what is left."""
+    world = World().cluster(5, 2)
+    world.sims[best].own_offset = 1_000
+
+    def drop(sender: str, receiver: str, message: Message) -> bool:
+        is_request = isinstance(message, FailoverAuthRequest)
+        return (
+            is_request and (sender, receiver) == (best, "E") and not world.events(VotesAsked, best)
+        )
+
+    world.drop = drop
+    for name in "AB":
+        world.kill(name)
+    took = world.run_until(lambda: world.owner(0) == {best} and world.owner(4_000) != {"B"})
+    assert took <= 2_000 + 2_500

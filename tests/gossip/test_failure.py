@@ -9,15 +9,16 @@ from clustrio.gossip.events import (
     NodeFailed,
     NodeRecovered,
     NodeSuspected,
+    VotesAsked,
 )
 from clustrio.gossip.inputs import DataSeen, MessageReceived, WallClockChanged
-from clustrio.gossip.messages import Message, MessageFlag, NodeFlag, Ping, Pong
+from clustrio.gossip.messages import Fail, Message, MessageFlag, NodeFlag, Ping, Pong
 from clustrio.gossip.packets import send_ping
 from clustrio.gossip.reasons import (
     LinkLoss,
 )
 
-from .harness import Sim, World, id_of
+from .harness import Sim, World, header, id_of
 
 T = 2_000
 
@@ -203,3 +204,34 @@ def test_25_a_jump_of_the_wall_clock_changes_nothing() -> None:
             sim.give(WallClockChanged(1_700_000_000_000 + hours * 3_600_000))
         world.run(3 * T)
     assert not world.events(NodeSuspected)
+
+
+def test_what_was_found_of_a_replica_elects_nobody_when_it_is_primary() -> None:
+    """A busy machine: the others thought it gone, yet it won. It is there, and nobody's loss."""
+    world = World().cluster(3, 2)
+    winner = world.sims["D"]
+    winner.own_offset += 100
+    world.latency_ms = 20
+    world.kill("A")
+    world.run_until(lambda: bool(world.events(VotesAsked, "D")))
+    for name in "BEG":
+        sim = world.sims[name]
+        link = sim.sees("C").link
+        assert link is not None
+        sim.give(MessageReceived(link.link_id, Fail(header("C"), id_of("D"))))
+        assert sim.sees("D").is_failed
+    world.run_until(lambda: world.owner(0) == {"D"})
+    assert world.run_until(lambda: all(not s.sees("D").is_failing for s in world.live())) <= 60
+    world.record_of.clear()
+    world.run(4 * T)
+    assert not world.events(VotesAsked)
+    assert winner.myself.is_primary
+
+
+def test_a_new_primary_that_is_gone_is_found_out_anew() -> None:
+    world = World().cluster(3, 2)
+    world.kill("A")
+    world.run_until(lambda: world.owner(0) in ({"D"}, {"G"}))
+    [winner] = world.owner(0)
+    world.kill(winner)
+    world.run_until(lambda: world.owner(0) == ({"D", "G"} - {winner}))

@@ -111,6 +111,25 @@ def test_29_a_peer_with_another_id_is_neither_linked_nor_believed() -> None:
     assert world.events(AddressLost, "A") == [AddressLost(id_of("B"), id_of("Z"))]
 
 
+def test_26_hearsay_that_goes_to_and_fro_does_not_begin_the_fast_attempts_anew() -> None:
+    """Two places are told of for a node that is in neither; each would be tried every 100 ms."""
+    world = World().cluster(3, node_timeout_ms=2_000)
+    sim = world.sims["A"]
+    world.kill("B")
+    world.run_until(lambda: sim.sees("B").is_failed)
+    world.run(4_000)
+    before = sim.core.state.next_link_id
+    for turn in range(8):
+        link = sim.sees("C").link
+        assert link is not None
+        ip = f"10.9.9.{turn % 2 + 1}"
+        entry = GossipEntry(id_of("B"), 0, 0, ip, 6379, 16_379, NodeFlag.PRIMARY)
+        sim.give(MessageReceived(link.link_id, Pong(header("C"), (entry,))))
+        assert sim.sees("B").ip == ip
+        world.run(1_000)
+    assert sim.core.state.next_link_id - before <= 2 * 8
+
+
 def test_29_a_primary_without_an_address_is_suspected_in_time() -> None:
     """Else a dead primary whose address is taken by another would never be replaced."""
     world = World().cluster(3, 1, node_timeout_ms=1_000)

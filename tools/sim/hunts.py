@@ -36,6 +36,19 @@ MANY_AT_ONCE: Final[Mapping[str, object]] = {
 }
 """Elections of several shards at the same time, over a slow network."""
 
+RESHARDING: Final[Mapping[str, object]] = {
+    "node_timeout_ms": 500,
+    "latency_ms": 20,
+    "jitter_ms": 60,
+    "loss_percent": 5,
+    "faults": ("reshard",),
+    "fault_interval_ms": 150,
+    "safety_ms": 20_000,
+    "kill_share": 0.0,
+    "stays_calm": False,
+}
+"""Nothing but slots that move, one after the other, over a slow network."""
+
 HUNTS: Final[Mapping[str, Hunt]] = {
     "raise_epoch_without_slots": Hunt("truth", 60),
     "update_with_unclaimed_slots": Hunt(
@@ -43,6 +56,7 @@ HUNTS: Final[Mapping[str, Hunt]] = {
         60,
         {"faults": ("isolate", "reshard", "kill"), "fault_interval_ms": 500},
     ),
+    "keep_unclaimed_mark": Hunt("slot-owner", 20, RESHARDING),
     "collide_by_id_only": Hunt(
         "collisions", 10, {"faults": ("bump",), "fault_interval_ms": 300, "kill_share": 0.0}
     ),
@@ -66,7 +80,7 @@ HUNTS: Final[Mapping[str, Hunt]] = {
     "trust_stale_links": Hunt("failure", 700),
     "two_manual_failovers": Hunt("manual", 20),
     "wait_for_gossip_quorum": Hunt("failure", 40),
-    "no_backoff": Hunt("reconnects", 10),
+    "no_backoff": Hunt("reconnects", 20),
     "never_arm_ping": Hunt("failure", 10),
     "trust_wrong_identity": Hunt("identity", 20),
     "vote_before_sync": Hunt("durability", 10),

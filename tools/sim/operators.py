@@ -14,6 +14,7 @@ from ...gossip.commands import (
     DelSlots,
     Done,
     Failover,
+    MeetNode,
     PublishToNodes,
     Replicate,
     Request,
@@ -24,7 +25,7 @@ from ...gossip.commands import (
 from .clients import SLOTS_PER_PRIMARY
 from .data import Entry
 from .process import Process
-from .world import World
+from .world import BUS_PORT, PORT, World
 
 MAX_STEP_MS: Final = 400
 GIVE_UP_CHANCE: Final = 0.04
@@ -182,7 +183,27 @@ class Operators:
         self.world.queue.push(when, self._insist, target, slot)
 
     def fix(self) -> bool:
-        """What `redis-cli --cluster fix` does about half moved slots; whether there were any."""
+        """What operators do about what no node can mend by itself; whether there was anything."""
+        has_introduced = self._introduce()
+        return self._give_orphans() or has_introduced
+
+    def _introduce(self) -> bool:
+        """Has nodes meet again that all moved at a time, so that none knows where another is."""
+        live = self.world.live()
+        found = live[:1]
+        for process in found:
+            found += [
+                other
+                for other in live
+                if other not in found and (_knows(process, other) or _knows(other, process))
+            ]
+        lost = [process for process in live if process not in found]
+        for process in lost:
+            self._order(live[0], MeetNode(process.ip, PORT, BUS_PORT))
+        return bool(lost)
+
+    def _give_orphans(self) -> bool:
+        """What `redis-cli --cluster fix` does about half moved slots."""
         live = self.world.live()
         primaries = [p for p in live if p.myself.is_primary and p.myself.mask]
         orphans = [
@@ -213,3 +234,9 @@ class Operators:
                 # From now on the target answers for it.
                 self.world.writes[number].at = now
                 self.world.writes[number].by = target.index
+
+
+def _knows(process: Process, other: Process) -> bool:
+    """Whether a node knows where another one lives."""
+    node = process.core.state.nodes.get(other.node_id)
+    return node is not None and node.has_address and node.ip == other.ip

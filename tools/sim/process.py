@@ -109,6 +109,10 @@ class Process:
         """How many keys there are."""
         return self.data.keys_in_all()
 
+    def is_whole(self) -> bool:
+        """Whether the data is all there: here copies take the place of the old at once."""
+        return True
+
     # ---- living ----
 
     def start(self, now: int) -> None:
@@ -183,7 +187,6 @@ class Process:
                     self.is_synced, self.sync_ends_at, self.silent_since = False, None, None
                 self.primary_id, self.primary_ip = change.primary_id, change.ip
             case BecomePrimary():
-                self.world.on_promotion(self)
                 self.primary_id, self.is_synced, self.sync_ends_at = None, False, None
                 self.data.begin_history(f"{self.node_id} {self.boot} {now}")
             case FlushData():

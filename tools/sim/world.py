@@ -80,7 +80,6 @@ class World:
         self._on_tick = [c.on_tick for c in overriding("on_tick")]
         self._on_outputs = [c.on_outputs for c in overriding("on_outputs")]
         self._on_write = [c.on_write for c in overriding("on_write")]
-        self._on_promotion = [c.on_promotion for c in overriding("on_promotion")]
 
     def _build(self) -> None:
         options = self.options
@@ -313,11 +312,6 @@ class World:
                 checker.on_event(process, event, outputs)
             if type(event) is ElectionWon:
                 self.winners.append(process)
-
-    def on_promotion(self, process: Process) -> None:
-        """Called when a node turns primary, while its data is still a replica's."""
-        for check in self._on_promotion:
-            check(process)
 
     def on_write(self, write: Write) -> None:
         """Called when a client was told that its write is done."""

@@ -56,9 +56,6 @@ class Checker:
     def on_event(self, process: "Process", event: Event, outputs: Outputs) -> None:
         """One of `events` was decided, in the step that has these outputs."""
 
-    def on_promotion(self, process: "Process") -> None:
-        """A node turns primary; its data is still that of a replica."""
-
     def on_write(self, write: "Write") -> None:
         """A write was acknowledged."""
 

@@ -14,6 +14,7 @@ from ....gossip.events import (
     ManualFailoverEnded,
     OffsetReached,
 )
+from ....gossip.messages import NodeId
 from ....gossip.outputs import Outputs
 from ....gossip.reasons import RoleReason
 from .base import Checker
@@ -53,6 +54,7 @@ class LostWrites(Checker):
         elif isinstance(event, BecamePrimary):
             if event.reason is RoleReason.TAKEOVER:
                 self.overrule(process.myself.mask, self.now)
+            self.on_promotion(process, event.former)
         elif isinstance(event, ConfigEpochTaken):
             for other in self.world.processes:
                 both = process.myself.mask & other.myself.mask
@@ -68,9 +70,12 @@ class LostWrites(Checker):
         window_ms = 2 * self.world.options.patience_ms + 1_000
         self.overruled.append((since - window_ms, self.now + window_ms, mask))
 
-    def on_promotion(self, process: "Process") -> None:
-        """What the former primary has and the new one has not may be lost, if it failed."""
-        former = self.world.by_id.get(process.primary_id or "")
+    def on_promotion(self, process: "Process", former_id: NodeId | None) -> None:
+        """What the former primary has and the new one has not may be lost, if it failed.
+
+        Decided, but not carried out: the data of both are still those of replica and primary.
+        """
+        former = self.world.by_id.get(former_id or "")
         self.promoted[process.index] = self.now
         if former is None:
             return
