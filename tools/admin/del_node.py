@@ -15,7 +15,7 @@ from .plans import carry_out, moved_fields, moves_fields, show_moves
 from .repairing import finish_interrupted
 from .screen import Json, Report, Screen, count
 from .topology import Cluster, Node
-from .waiting import wait_for_agreement
+from .waiting import wait_for_agreement, wait_until
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, screen: Screen) -> Report:
         _rehome(cluster, node, replicas, screen)
         forget_everywhere(cluster, node.node_id, options.timeout, screen)
         if node.is_reachable and not options.no_reset:
-            _reset(node, screen)
+            _reset(node, options.timeout, screen)
         wait_for_agreement(cluster, options.timeout, screen)
         screen.say(f"{node.name} has left", "green")
         return Report(True, {**fields, **moved_fields(moved)})
@@ -111,8 +111,14 @@ def _rehome(cluster: Cluster, node: Node, replicas: list[Node], screen: Screen) 
         cluster.refresh()
 
 
-def _reset(node: Node, screen: Screen) -> None:
-    try:
+def _reset(node: Node, timeout_s: float, screen: Screen) -> None:
+    """Without its last slot it follows somebody, and takes no orders while it loads his data."""
+
+    def complaint() -> str:
         node.connection.call("CLUSTER", "RESET", "SOFT")
+        return ""
+
+    try:
+        wait_until(complaint, f"{node.name} is reset", timeout_s, screen, "reset it by hand")
     except AdminError as failure:
         screen.note(f"  it was not reset: {failure.text}")

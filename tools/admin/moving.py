@@ -258,7 +258,7 @@ class Mover:
         return True
 
     def _tell(self, slot: int, source: Node, target: Node) -> None:
-        """The source must hear of it; the others would by gossip, but later."""
+        """The source must hear of it at once; the others do by the bus (see `reminding`)."""
         words = ("CLUSTER", "SETSLOT", slot, "NODE", target.node_id)
         try:
             source.connection.call(*words)
@@ -266,12 +266,6 @@ class Mover:
             if _NOT_A_MASTER not in failure.reply:
                 raise
             # The bus was quicker, and who has lost its last slot follows the new owner.
-        for node in self.cluster.primaries:
-            if node.is_reachable and node not in (source, target):
-                try:
-                    node.connection.call(*words)
-                except AdminError as failure:
-                    self.screen.note(f"  {failure.text}; it will hear of the slot by gossip")
 
     def move_keys(self, slot: int, source: Node, target: Node) -> int:
         """The keys of a slot, until the source has none; how many they were."""

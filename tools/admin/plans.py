@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ...slots.plan_moves import Move
 from ...slots.slotset import SlotSet
 from .moving import Moved, MoveOptions, Mover
+from .reminding import reminder
 from .screen import Json, Screen, count, size
 from .topology import Cluster
 from .waiting import wait_for_agreement
@@ -49,7 +50,7 @@ def carry_out(
 ) -> Moved:
     """Move, and wait until everybody knows."""
     moved = Mover(cluster, how, screen).carry_out(moves, what)
-    wait_for_agreement(cluster, how.timeout_s, screen)
+    wait_for_agreement(cluster, how.timeout_s, screen, reminder(cluster, moves, screen))
     way = "atomically" if moved.atomic_slots == moved.slots else f"with {moved.keys:,} keys"
     per_second = moved.slots / moved.seconds if moved.seconds else 0.0
     text = f"{count(moved.slots, 'slot')} moved {way} in {moved.seconds:.1f} s"

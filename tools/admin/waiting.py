@@ -42,12 +42,23 @@ def wait_until(
         time.sleep(_POLL_S)
 
 
-def wait_for_agreement(cluster: Cluster, timeout_s: float, screen: Screen) -> float:
-    """Wait until all members that answer see the same members, roles and slots."""
+def wait_for_agreement(
+    cluster: Cluster,
+    timeout_s: float,
+    screen: Screen,
+    remind: Callable[[], None] = lambda: None,
+) -> float:
+    """Wait until all members that answer see the same members, roles and slots.
+
+    As long as they do not, `remind` is called after each look.
+    """
 
     def complaint() -> str:
         cluster.refresh()
-        return cluster.complaint()
+        text = cluster.complaint()
+        if text:
+            remind()
+        return text
 
     return wait_until(
         complaint,
