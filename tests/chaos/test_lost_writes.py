@@ -125,6 +125,26 @@ def test_a_successor_that_had_not_caught_up_is_an_excuse(earlier: FaultSpan, rea
     assert losses_of(story) == [(1, reason)]
 
 
+@pytest.mark.parametrize(
+    ("apart", "reason"),
+    [
+        (fault("ring", 1000, 5500, (0, 1, 2, 3, 4, 5)), "deposed"),
+        (fault("partition", 1000, 5500, (0,), others=(3,)), "deposed"),
+        # It had followed again for long.
+        (fault("partition", 500, 1000, (0,), others=(3,)), ""),
+        # Somebody else was kept away.
+        (fault("partition", 1000, 5500, (0,), others=(4,)), ""),
+        (fault("kill", 1000, 5500, (5,)), ""),
+    ],
+)
+def test_who_was_cut_off_from_his_replica_first_and_then_from_all(
+    apart: FaultSpan, reason: str
+) -> None:
+    alone = fault("isolate", 5000, 9000)
+    story = history([write("k", 1, 3500)], [final("k", [])], [apart, alone], [SUCCESSOR])
+    assert losses_of(story) == [(1, reason)]
+
+
 def test_who_was_not_replaced_has_no_excuse() -> None:
     story = history([write("k", 1, 1900)], [final("k", [])], [fault("kill", 2000, 2500)])
     assert losses_of(story) == [(1, "")]

@@ -20,6 +20,7 @@ from clustrio.tools.chaos.picture import (
 )
 from clustrio.tools.chaos.report import (
     fault_words,
+    few_words,
     json_report,
     text_report,
 )
@@ -75,6 +76,13 @@ def test_json_can_be_read_by_programs() -> None:
 )
 def test_faults_in_words(what: object, words: str) -> None:
     assert fault_words(what) == words  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"), [((), ""), ((3,), "n3"), ((3, 0, 1), "n3 +2"), (tuple(range(6)), "all")]
+)
+def test_nodes_where_there_is_little_room(nodes: tuple[int, ...], words: str) -> None:
+    assert few_words(nodes, 6) == words
 
 
 @pytest.mark.parametrize("width", [NARROW, WIDE])

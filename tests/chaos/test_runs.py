@@ -28,12 +28,20 @@ def short(plan: Plan, duration_s: float, *faults: FaultPlan) -> Plan:
     )
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_nothing_is_found_where_nothing_happens(server: str | None) -> None:
+@pytest.mark.parametrize(
+    ("server", "mix"),
+    [
+        (None, False),
+        pytest.param("redis-server", False, marks=pytest.mark.redis_server),
+        pytest.param("redis-server", True, marks=pytest.mark.redis_server),
+    ],
+)
+def test_nothing_is_found_where_nothing_happens(server: str | None, mix: bool) -> None:
     # A busy machine may hold up anything: how long gaps are is not asked here.
     calm = load_plan("calm")
     plan = evolve(calm, duration_s=1.5, promises=evolve(calm.promises, unavailable_s=None))
-    history = run_plan(plan, server=server)
+    history = run_plan(plan, server=server, mix=mix)
+    assert history.server == ("redis-server + clustrio" if mix else server or "clustrio")
     verdict = judge(history)
     assert verdict.is_fine, verdict.broken
     assert verdict.figures.lost_writes == 0

@@ -12,8 +12,10 @@ from clustrio.tools.chaos.checkers.service import (
     split_brains,
     union_s,
 )
-from clustrio.tools.chaos.history import FAIL, Operation, ViewSpan
+from clustrio.tools.chaos.history import FAIL, FaultSpan, Operation, ViewSpan
+from clustrio.tools.chaos.observer import Observer
 from clustrio.tools.chaos.plan import Promises
+from clustrio.tools.chaos.recorder import Recorder
 from clustrio.tools.chaos.verdict import judge
 
 from .histories import fault, final, history, probe, view, write
@@ -63,6 +65,22 @@ def test_failovers(
 def test_one_failover_has_one_cause() -> None:
     faults = [fault("pause", 1050, 3000), fault("kill", 1100, 3000)]
     assert len(find_failovers(history(FAILED_OVER, faults=faults))) == 1
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "start_ms"),
+    [
+        # It went on for long with one link cut; then it was cut off.
+        (fault("ring", 100, 3000, (0, 3)), fault("isolate", 900, 3000), 900),
+        # It was silent already.
+        (fault("kill", 950, 3000), fault("partition", 2300, 4000, (0,), others=(3,)), 950),
+    ],
+)
+def test_the_cause_is_what_silenced_it(
+    earlier: FaultSpan, later: FaultSpan, start_ms: float
+) -> None:
+    [failover] = find_failovers(history(FAILED_OVER, faults=[earlier, later]))
+    assert failover.start_ms == start_ms
 
 
 def test_changes_of_owner() -> None:
@@ -162,3 +180,19 @@ def test_linearizability_breaks_only_what_promises_it() -> None:
         verdict = judge(history(operations, [final("r", 1, "register")], promises=promises))
         assert verdict.figures.not_linearizable_keys == 1
         assert verdict.is_fine is not promised
+
+
+def test_a_view_lasts_from_its_first_answer_to_the_last_question() -> None:
+    """An answer that took long shows no longer time: two nodes would seem to serve at once."""
+    made = history([], [])
+    observer = Observer(0, ("here", 1), Recorder(made, []), {})
+    for answered_ms, asked_ms, slots in (
+        (180, 100, ((0, 5),)),
+        (290, 200, ((0, 5),)),
+        (490, 300, ((0, 5),)),
+        (700, 500, ((6, 9),)),
+    ):
+        seen = ViewSpan(0, answered_ms, answered_ms, "master", is_ok=True, slots=slots)
+        observer.on_view(seen, asked_ms)
+    observer.end()
+    assert [(each.start_ms, each.end_ms) for each in made.views] == [(180, 300), (700, 700)]

@@ -3,18 +3,24 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from clustrio.tools.local.cluster import LocalCluster
+from clustrio.tools.wire import Caller
+
+from .test_cluster import until
 
 pytestmark = pytest.mark.slow
 
+REAL = pytest.mark.redis_server
 CLUSTRIO = (sys.executable, "-m", "clustrio.tools")
 
 
@@ -22,6 +28,7 @@ class Shell:
     """Runs `clustrio` with a state folder of its own."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.environment = {**os.environ, "XDG_STATE_HOME": str(folder)}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +95,50 @@ def test_a_watched_cluster_ends_with_its_watcher(shell: Shell, number: signal.Si
         assert json.loads(process.stdout.readline())["url"].startswith("redis://")
         process.send_signal(number)
         assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("server", [None, pytest.param("redis-server", marks=REAL)])
+def test_a_watcher_that_was_killed_leaves_no_process_port_or_file(
+    shell: Shell, server: str | None
+) -> None:
+    chosen = ("--server", server) if server else ()
+    process = subprocess.Popen(
+        [*CLUSTRIO, "up", "--json", "--masters", "3", "--replicas", "0", *chosen],
+        env={**shell.environment, "TMPDIR": str(shell.folder)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        try:
+            nodes = json.loads(process.stdout.readline())["nodes"]
+            pids = [pid_of(node["port"]) for node in nodes]
+            assert any(shell.folder.rglob("nodes.conf"))
+        finally:
+            process.kill()
+            process.wait(30)
+    for pid in pids:
+        until(lambda pid=pid: not Path(f"/proc/{pid}").exists())
+    until(lambda: not any(shell.folder.rglob("nodes.conf")))
+    for node in nodes:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", node["port"])) != 0
+
+
+def pid_of(port: int) -> int:
+    with closing(Caller(port)) as caller:
+        reply = caller.call("INFO", "server")
+    assert isinstance(reply, bytes)
+    return int(reply.partition(b"process_id:")[2].split()[0])
+
+
+def test_a_folder_of_the_users_is_kept(shell: Shell) -> None:
+    wanted = shell.folder / "mine"
+    wanted.mkdir()
+    few = ("--masters", "1", "--replicas", "0")
+    assert shell.run("up", "--detach", "--dir", str(wanted), *few).returncode == 0
+    assert shell.run("down").returncode == 0
+    assert (wanted / "node-0" / "nodes.conf").is_file()
 
 
 @pytest.mark.redis_server

@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -96,6 +97,11 @@ def replicating() -> None:
 
 
 # ---- the example of the README -------------------------------------------------------------------
+
+
+def test_the_readme_shows_what_is_tested_here() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert f"```python{FAILOVER_SYNC}```" in readme.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("mode", ["threads", "processes"])

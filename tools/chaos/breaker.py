@@ -1,14 +1,16 @@
 """Carries out the faults of a plan on a local cluster, and writes down what was in force when.
 
-Owns the faults in a history. Rules: what a fault began its end takes back, and `mend_all` takes
-back everything; whatever takes time (moving slots, taking over) is done in a thread beside.
+Owns the faults in a history. Rules: what a fault began its end takes back, but for what another
+one is still there for, and `mend_all` takes back everything; whatever takes time (moving slots,
+taking over) is done in a thread beside.
 """
 
 import contextlib
 import random
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -16,6 +18,7 @@ from ..local.cluster import LocalCluster
 from ..local.errors import LocalClusterError
 from ..local.faults import CLIENTS_SIDE
 from ..local.node import Node
+from ..local.relay import Pair
 from ..local.shape import slot_ranges
 from ..wire import CallError
 from .history import FaultSpan
@@ -29,12 +32,7 @@ _OPEN_SLOT: Final = re.compile(r"\[(\d+)-([<>])-(\w+)\]")
 _JOIN_TIMEOUT_S: Final = 30.0
 
 Undo = Callable[[], None]
-T = TypeVar("T")
-
-
-def _for_each(do: Callable[[T], None], things: Iterable[T]) -> None:
-    for thing in things:
-        do(thing)
+H = TypeVar("H", bound=Hashable)
 
 
 class LiveRoles:
@@ -62,6 +60,24 @@ class LiveRoles:
         return [index for index in planned if index != primary]
 
 
+class Holds:
+    """Which faults are there for what: a node that is down, a link that is cut."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Hashable] = Counter()
+
+    def take(self, what: str, things: Iterable[H]) -> Callable[[], list[H]]:
+        """One more fault is there for these; returns what ends that, and tells which are free."""
+        held = list(things)
+        self._counts.update((what, thing) for thing in held)
+
+        def release() -> list[H]:
+            self._counts.subtract((what, thing) for thing in held)
+            return [thing for thing in held if self._counts[what, thing] <= 0]
+
+        return release
+
+
 class Breaker:
     """Begins and ends faults."""
 
@@ -81,6 +97,7 @@ class Breaker:
         self._roles = LiveRoles(cluster)
         self._threads: list[threading.Thread] = []
         self._is_over = threading.Event()
+        self._holds = Holds()
 
     def begin(self, fault: FaultPlan) -> Undo:
         """Bring a fault into force; returns what ends it."""
@@ -102,7 +119,7 @@ class Breaker:
             "failover": partial(self._failover, nodes, str(settings.get("option", ""))),
         }
         if fault.kind == "ring":
-            nodes = [self._roles.primary_of_shard(shard) for shard in range(self._plan.masters)]
+            nodes = [node.index for node in self._cluster.nodes]
         # Not before: to ask who is primary may take a while.
         start_ms = self._recorder.now_ms()
         undo = starts[fault.kind]()
@@ -140,12 +157,13 @@ class Breaker:
     # --- lives ------------------------------------------------------------------------------
 
     def _end_nodes(self, nodes: list[int], end: Callable[[Node], Node]) -> Undo:
-        running = [node for node in map(self._cluster.node, nodes) if node.is_running]
-        for node in running:
-            end(node)
+        release = self._holds.take("down", nodes)
+        for node in map(self._cluster.node, nodes):
+            if node.is_running:
+                end(node)
 
         def start_again() -> None:
-            for node in running:
+            for node in map(self._cluster.node, release()):
                 if not node.is_running:
                     self._start(node)
 
@@ -158,13 +176,14 @@ class Breaker:
             self._recorder.note(f"{node} does not start: {failure}")
 
     def _pause(self, nodes: list[int]) -> Undo:
-        running = [node for node in map(self._cluster.node, nodes) if node.is_running]
-        for node in running:
-            self._cluster.pause(node)
+        running = [index for index in nodes if self._cluster.node(index).is_running]
+        release = self._holds.take("paused", running)
+        for index in running:
+            self._cluster.pause(index)
 
         def resume() -> None:
-            for node in running:
-                self._cluster.resume(node)
+            for index in release():
+                self._cluster.resume(index)
 
         return resume
 
@@ -174,22 +193,28 @@ class Breaker:
         return [CLIENTS_SIDE if node == CLIENTS else node for node in nodes]
 
     def _isolate(self, nodes: list[int], *, with_clients: bool) -> Undo:
-        for node in nodes:
-            self._cluster.isolate(node, clients=with_clients)
-        return partial(_for_each, self._cluster.heal, nodes)
+        everybody = [*range(len(self._cluster.nodes)), *([CLIENTS] if with_clients else [])]
+        return self._cut([([node], everybody) for node in nodes])
 
     def _partition(self, nodes: list[int], others: list[int], *, one_way: bool) -> Undo:
-        a, b = self._sides(nodes), self._sides(others)
-        self._cluster.partition(a, b, one_way=one_way)
-        return lambda: self._cluster.heal(a, b)
+        return self._cut([(nodes, others)], one_way=one_way)
+
+    def _cut(self, cuts: Iterable[tuple[list[int], list[int]]], *, one_way: bool = False) -> Undo:
+        pairs: set[Pair] = set()
+        for nodes, others in cuts:
+            a, b = self._sides(nodes), self._sides(others)
+            pairs |= self._cluster.pairs(a, b, one_way=one_way)
+            self._cluster.partition(a, b, one_way=one_way)
+        release = self._holds.take("cut", pairs)
+        return lambda: self._cluster.mend(cuts=release())
 
     def _ring(self) -> Undo:
         cuts = ring_cuts([node.index for node in self._cluster.nodes])
-        for one, other in cuts:
-            self._cluster.partition(one, other)
-        return partial(_for_each, lambda cut: self._cluster.heal(*cut), cuts)
+        return self._cut([([one], [other]) for one, other in cuts])
 
     def _slow(self, nodes: list[int], settings: dict[str, float | str | bool]) -> Undo:
+        pairs = self._cluster.pairs(nodes, [*self._cluster.nodes, CLIENTS_SIDE])
+        release = self._holds.take("slow", pairs)
         for node in nodes:
             self._cluster.slow(
                 node,
@@ -197,14 +222,20 @@ class Breaker:
                 float(settings["jitter_ms"]),
                 float(settings["loss"]),
             )
-        return partial(_for_each, self._cluster.heal, nodes)
+        return lambda: self._cluster.mend(slow=release())
 
     # --- disks ------------------------------------------------------------------------------
 
     def _fill(self, nodes: list[int]) -> Undo:
+        release = self._holds.take("full", nodes)
         for node in nodes:
             self._cluster.fill_disk(node)
-        return partial(_for_each, self._cluster.free_disk, nodes)
+
+        def free() -> None:
+            for node in release():
+                self._cluster.free_disk(node)
+
+        return free
 
     # --- orders -----------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Looks at every node ten times a second: its role, its slots, whether it serves, whom it misses.
 
 Owns the views in a history. Rules: nodes are asked past all faults on links, where there is such a
-way; a view lasts from the first to the last look that saw just that, and no longer.
+way; a view lasts from the first answer that said just that to the last question that was answered
+so, and no longer: how long answers take on a busy machine makes nobody claim things for longer.
 """
 
 import hashlib
@@ -75,7 +76,8 @@ class Observer:
         try:
             while True:
                 began = trio.current_time()
-                self.on_view(await self._look())
+                asked_ms = self._recorder.now_ms()
+                self.on_view(await self._look(), asked_ms)
                 await trio.sleep_until(began + LOOK_S)
         finally:
             self.end()
@@ -83,11 +85,11 @@ class Observer:
                 with trio.CancelScope(shield=True):
                     await self._link.aclose()
 
-    def on_view(self, view: ViewSpan) -> None:
+    def on_view(self, view: ViewSpan, asked_ms: float) -> None:
         """Add a look to the view that it continues, or begin another."""
         last = self._view
         if last is not None and evolve(view, start_ms=last.start_ms, end_ms=last.end_ms) == last:
-            self._view = evolve(last, end_ms=view.end_ms)
+            self._view = evolve(last, end_ms=max(last.end_ms, asked_ms))
             return
         self.end()
         self._view = view
@@ -99,7 +101,6 @@ class Observer:
         self._view = None
 
     async def _look(self) -> ViewSpan:
-        asked_ms = self._recorder.now_ms()
         try:
             with trio.fail_after(_ANSWER_S):
                 if self._link is None:
@@ -109,13 +110,17 @@ class Observer:
             if self._link is not None:
                 await self._link.aclose()
             self._link = None
-            return ViewSpan(self._node, asked_ms, asked_ms, "")
-        return self._understand(asked_ms, replies)
+            return self._unknown()
+        return self._understand(replies)
 
-    def _understand(self, asked_ms: float, replies: Sequence[Reply]) -> ViewSpan:
+    def _unknown(self) -> ViewSpan:
+        now_ms = self._recorder.now_ms()
+        return ViewSpan(self._node, now_ms, now_ms, "")
+
+    def _understand(self, replies: Sequence[Reply]) -> ViewSpan:
         nodes, info = replies
         if not isinstance(nodes, bytes) or not isinstance(info, bytes):
             # It is loading, say: it answers, but has nothing to tell.
-            return ViewSpan(self._node, asked_ms, asked_ms, "")
-        lines = parse_nodes(nodes.decode())
-        return view_from(self._node, asked_ms, lines, info.decode(), self._index_of)
+            return self._unknown()
+        lines, now_ms = parse_nodes(nodes.decode()), self._recorder.now_ms()
+        return view_from(self._node, now_ms, lines, info.decode(), self._index_of)

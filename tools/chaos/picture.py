@@ -16,7 +16,7 @@ from .checkers.lost_writes import check_losses
 from .checkers.service import GAP_MS
 from .checkers.windows import Windows
 from .history import FAIL, OK, PROBE, FaultSpan, History, Operation, ViewSpan
-from .report import fault_words, node_words
+from .report import fault_words, few_words
 from .verdict import Verdict
 
 STATES: Final[Mapping[str, tuple[str, str]]] = {
@@ -174,20 +174,20 @@ def _draw_faults(canvas: Canvas, history: History) -> None:
             bar = Bar(fault.start_ms, fault.end_ms, FAULT_COLOUR, title)
             canvas.bar(bar, canvas.top, BAR + 3, FAULT_EDGE)
             last_ms = row[index + 1].start_ms if index + 1 < len(row) else canvas.end_ms
-            _label(canvas, fault, canvas.x(last_ms))
+            short = few_words(fault.nodes, history.node_count)
+            _label(canvas, fault, canvas.x(last_ms), short)
         canvas.top += ROW + 2
     if not history.faults:
         canvas.text(canvas.left, canvas.top + BAR, "none")
         canvas.top += ROW
 
 
-def _label(canvas: Canvas, fault: FaultSpan, right: float) -> None:
+def _label(canvas: Canvas, fault: FaultSpan, right: float, nodes: str) -> None:
     """As many of a fault's words as fit into its bar, or beside it if none do."""
-    node = node_words(fault.nodes[:1])
-    full, short = fault_words(fault), f"{fault.kind} {node}".strip()
+    full, short = fault_words(fault), f"{fault.kind} {nodes}".strip()
     inside, beside = canvas.x(fault.start_ms) + 4, canvas.x(fault.end_ms) + 4
     known = (full, full.partition(" (")[0], short, fault.kind)
-    rooms = ((inside, beside - 4, known), (beside, right, known), (inside, beside - 4, (node,)))
+    rooms = ((inside, beside - 4, known), (beside, right, known), (inside, beside - 4, (nodes,)))
     for x, end, choice in rooms:
         for words in choice:
             if words and len(words) * LETTER <= end - x:

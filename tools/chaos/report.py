@@ -5,7 +5,7 @@ runs.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
@@ -21,6 +21,14 @@ NAMED_MAX: Final = 12
 def node_words(nodes: Iterable[int]) -> str:
     """Nodes by their numbers."""
     return ", ".join("clients" if node == CLIENTS else f"n{node}" for node in nodes)
+
+
+def few_words(nodes: Sequence[int], node_count: int) -> str:
+    """Nodes in one word or two."""
+    if len(nodes) == node_count:
+        return "all"
+    more = f" +{len(nodes) - 1}" if nodes[1:] else ""
+    return node_words(nodes[:1]) + more
 
 
 def shape_words(plan: Plan) -> str:

@@ -63,7 +63,8 @@ class Faults:
             return {self.node(side).index}
         return {number for each in side for number in self._numbers(each)}
 
-    def _pairs(self, a: Side, b: Side, *, one_way: bool) -> set[Pair]:
+    def pairs(self, a: Side, b: Side, *, one_way: bool = False) -> set[Pair]:
+        """Who speaks and who listens, in all links between two sides (or what `a` says to `b`)."""
         pairs = {(x, y) for x in self._numbers(a) for y in self._numbers(b) if x != y}
         return pairs if one_way else pairs | {(y, x) for x, y in pairs}
 
@@ -72,7 +73,7 @@ class Faults:
 
         A side is a node, several, or "clients".
         """
-        pairs = self._pairs(a, b, one_way=one_way)
+        pairs = self.pairs(a, b, one_way=one_way)
         self._is_altered = True
         self.relay.run(lambda rules: rules.cuts.update(pairs))
 
@@ -90,14 +91,19 @@ class Faults:
             self.relay.run(Rules.mend_all)
             return
         everybody: Side = [*self.nodes, CLIENTS_SIDE]
-        pairs = self._pairs(a, everybody if b is None else b, one_way=False)
+        pairs = self.pairs(a, everybody if b is None else b)
+        self.mend(pairs, pairs)
 
-        def mend(rules: Rules) -> None:
-            for pair in pairs:
-                rules.cuts.discard(pair)
+    def mend(self, cuts: Iterable[Pair] = (), slow: Iterable[Pair] = ()) -> None:
+        """Mend just these, and speed up those: of faults that overlap, one may end alone."""
+        cuts, slow = list(cuts), list(slow)
+
+        def do(rules: Rules) -> None:
+            rules.cuts.difference_update(cuts)
+            for pair in slow:
                 rules.slow.pop(pair, None)
 
-        self.relay.run(mend)
+        self.relay.run(do)
 
     def slow(
         self,
@@ -112,7 +118,7 @@ class Faults:
         if not 0 <= loss <= 1 or latency_ms < 0 or jitter_ms < 0:
             raise LocalClusterError("latency and jitter are not negative, and loss is in 0..1")
         everybody: Side = [*self.nodes, CLIENTS_SIDE]
-        pairs = self._pairs(node, everybody if towards is None else towards, one_way=False)
+        pairs = self.pairs(node, everybody if towards is None else towards)
         slowness = Slowness(latency_ms, jitter_ms, loss)
         self.relay.run(lambda rules: rules.slow.update(dict.fromkeys(pairs, slowness)))
 

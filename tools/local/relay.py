@@ -220,7 +220,10 @@ class Relay:
         async with front:
             try:
                 data = await self._introduce(front, link) if is_bus else b""
-                await self.rules.pass_cut(link, forward=True)
+                held = await self._hold(front, link)
+                if held is None:
+                    return
+                data += held
                 back = await trio.open_tcp_stream(HOST, target)
             except OSError:
                 # The node is down: its front goes down with us, as its port would.
@@ -246,6 +249,31 @@ class Relay:
         link.client = self._index_of_id.get(data[_SENDER], CLIENTS)
         link.is_settled = True
         return data
+
+    async def _hold(self, front: trio.SocketStream, link: _Link) -> bytes | None:
+        """What comes until the link carries data; None if its client gives up before that.
+
+        Over a cut link no connection comes about, so nobody ever hears of one that was given up: of
+        all the attempts of a node only the last may arrive when the link is healed.
+        """
+        held, is_given_up = b"", False
+        async with trio.open_nursery() as nursery:
+
+            async def wait() -> None:
+                await self.rules.pass_cut(link, forward=True)
+                nursery.cancel_scope.cancel()
+
+            if link.pair(forward=True) in self.rules.cuts:
+                nursery.start_soon(wait)
+                while len(held) < _CHUNK_BYTES and not is_given_up:
+                    piece = b""
+                    with contextlib.suppress(trio.BrokenResourceError):
+                        piece = await front.receive_some(_CHUNK_BYTES)
+                    held += piece
+                    is_given_up = not piece
+                if is_given_up:
+                    nursery.cancel_scope.cancel()
+        return None if is_given_up else held
 
     def learn(self, link: _Link, data: bytes) -> None:
         """See whether a client turns out to be a replica."""

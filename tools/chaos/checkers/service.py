@@ -19,6 +19,8 @@ from .windows import LINKS, LIVES, alone_limit_ms
 GAP_MS: Final = 500.0
 #: A failover that takes longer after its fault has ended has another cause.
 _AFTER_MS: Final = 5000.0
+#: Who is hit may have answered so long before that: a probe comes and goes.
+_AT_ONCE_MS: Final = 500.0
 
 
 @frozen
@@ -71,19 +73,27 @@ def find_gaps(history: History) -> list[Gap]:
 
 
 def find_failovers(history: History) -> list[Failover]:
-    """For each fault and shard, when somebody else wrote in place of who was hit."""
-    found: list[Failover] = []
+    """For each fault and shard, when somebody else wrote in place of who was hit.
+
+    Its cause is the last fault that hit a node which had just answered: a link that was cut before
+    and did it no harm is none, nor is what came when it was silent already.
+    """
+    found: dict[tuple[float, int], Failover] = {}
     for probes in _probes(history).values():
         answered = [probe for probe in probes if probe.outcome == OK]
         for fault in sorted(history.faults, key=lambda each: each.start_ms):
-            if fault.kind in (*LIVES, *LINKS):
-                failover = _maybe_failover(fault, answered)
-                if failover is not None and not any(
-                    each.end_ms == failover.end_ms and each.successor == failover.successor
-                    for each in found
-                ):
-                    found.append(failover)
-    return sorted(found, key=lambda failover: failover.start_ms)
+            failover = _maybe_failover(fault, answered)
+            if fault.kind not in (*LIVES, *LINKS) or failover is None:
+                continue
+            place = failover.end_ms, failover.successor
+            last_ms = max(
+                each.end_ms
+                for each in answered
+                if each.node == failover.node and each.end_ms <= failover.end_ms
+            )
+            if place not in found or fault.start_ms <= last_ms + _AT_ONCE_MS:
+                found[place] = failover
+    return sorted(found.values(), key=lambda failover: failover.start_ms)
 
 
 def _maybe_failover(fault: FaultSpan, answered: Sequence[Operation]) -> Failover | None:

@@ -5,7 +5,7 @@ Owns the excuses. Rules: there are three, and each needs a fault on the very nod
 * crash: it died (or froze for good) before the write had gone to whoever took its place: moments
   ago, or ever since a fault kept that successor from following it;
 * deposed: it could not know yet that it had been replaced: cut off, for no longer than it may go on
-  alone, or back from a pause;
+  alone (and before that from its successor, who had nothing of it since), or back from a pause;
 * reshard: the slot was on its way when one of the two nodes died.
 
 The first two hold only if another node really took the slot over. Everything else is a broken
@@ -81,24 +81,27 @@ def _windows_of(fault: FaultSpan, history: History) -> list[Window]:
 
 
 def _missed_windows(history: History) -> list[Window]:
-    """What a node took that died while its successor had not caught up with it yet.
+    """What a node took that was lost while its successor had not caught up with it yet.
 
     A primary that was cut off comes back as a replica of who replaced it, and is elected again
-    when that one crashes before it has sent its data.
+    when that one crashes before it has sent its data. And a primary that is cut off from its
+    replica alone goes on, rightly, but what it takes is nowhere else if it crashes, or is replaced.
     """
     windows = []
-    for crash in history.faults:
-        if crash.kind not in LIVES:
+    for end in history.faults:
+        if end.kind not in LIVES + LINKS:
             continue
-        for node in crash.nodes:
+        is_crash = end.kind in LIVES
+        last_ms = end.start_ms + (SLACK_MS if is_crash else alone_limit_ms(history.timeout_ms))
+        for node in end.nodes if is_crash else sorted({*end.nodes, *end.others}):
             for fault in history.faults:
                 behind = frozenset({*fault.nodes, *fault.others} - {node})
-                keeps_apart = fault.kind in LIVES + LINKS and fault is not crash
-                is_near = fault.start_ms < crash.start_ms < fault.end_ms + RESYNC_MS
+                keeps_apart = fault.kind in LIVES + LINKS and fault is not end
+                is_near = fault.start_ms < end.start_ms < fault.end_ms + RESYNC_MS
                 if behind and keeps_apart and is_near:
-                    start_ms = fault.start_ms - LAG_MS
-                    end_ms = crash.start_ms + SLACK_MS
-                    windows.append(Window("crash", start_ms, end_ms, node, successors=behind))
+                    reason = "crash" if is_crash else "deposed"
+                    first_ms = fault.start_ms - LAG_MS
+                    windows.append(Window(reason, first_ms, last_ms, node, successors=behind))
     return windows
 
 
