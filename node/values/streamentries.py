@@ -32,6 +32,24 @@ _NODE_BYTES: Final = 600
 _TUPLE_BYTES: Final = 64
 
 
+def _most_bytes(limits: CollectionLimits) -> int:
+    """How long a listpack may become."""
+    most = limits.stream_node_max_bytes
+    return most if 0 < most <= _LONGEST_LISTPACK else _LONGEST_LISTPACK
+
+
+def _texts_bytes(fields: Fields, names: Sequence[bytes]) -> int:
+    """What an entry takes in a listpack of these master fields, but for its ID."""
+    if len(fields) == 2 * len(names) and fields[::2] == names:
+        # Flags, the length of the entry, and its values.
+        size = 4 + sum(map(entry_size, fields[1::2]))
+        if len(names) > 124:
+            size += integer_entry_size(len(names) + 3) - 2
+        return size
+    size = 2 + integer_entry_size(len(fields) // 2) + integer_entry_size(len(fields) + 4)
+    return size + sum(map(entry_size, fields))
+
+
 class StreamNode:
     """Up to `stream-node-max-entries` entries. Deleted ones are gone, but counted."""
 
@@ -74,10 +92,7 @@ class StreamNode:
 
     def has_room(self, fields: Fields, limits: CollectionLimits) -> bool:
         """Whether Redis would put another entry in here."""
-        longest = limits.stream_node_max_bytes
-        if not 0 < longest <= _LONGEST_LISTPACK:
-            longest = _LONGEST_LISTPACK
-        if self.listpack_bytes + sum(map(len, fields)) >= longest:
+        if self.listpack_bytes + sum(map(len, fields)) >= _most_bytes(limits):
             return False
         most = limits.stream_node_max_entries
         return not most or len(self._milliseconds) + self.deleted < most
@@ -88,15 +103,7 @@ class StreamNode:
         if type(texts) is not list:
             texts = self._open()
         milliseconds, sequence = entry_id
-        names = self._fields
-        if len(fields) == 2 * len(names) and fields[::2] == names:
-            # Flags, the length of the entry, and its values.
-            size = 4 + sum(map(entry_size, fields[1::2]))
-            if len(names) > 124:
-                size += integer_entry_size(len(names) + 3) - 2
-        else:
-            size = 2 + integer_entry_size(len(fields) // 2) + integer_entry_size(len(fields) + 4)
-            size += sum(map(entry_size, fields))
+        size = _texts_bytes(fields, self._fields)
         first_milliseconds, first_sequence = self.first_id
         difference = milliseconds - first_milliseconds
         size += _SIZES[difference] if difference < _SIZED else integer_entry_size(difference)
@@ -111,6 +118,41 @@ class StreamNode:
             size += integer_entry_size(count) - integer_entry_size(count - 1)
         self.listpack_bytes += size
         self.last_id = entry_id
+
+    def append_run(
+        self, entry_id: StreamId, rows: Sequence[Fields], limits: CollectionLimits
+    ) -> int:
+        """Add entries with this ID and those that follow it, while there is room; how many."""
+        texts = self._texts
+        if type(texts) is not list:
+            texts = self._open()
+        milliseconds, sequence = entry_id
+        names, most_bytes, size = self._fields, _most_bytes(limits), self.listpack_bytes
+        count, most = len(texts), limits.stream_node_max_entries
+        if most:
+            rows = rows[: max(most - count - self.deleted, 0)]
+        first_milliseconds, first_sequence = self.first_id
+        time_bytes = integer_entry_size(milliseconds - first_milliseconds)
+        difference = sequence - first_sequence
+        taken = 0
+        for fields in rows:
+            if size + sum(map(len, fields)) >= most_bytes:
+                break
+            size += _texts_bytes(fields, names) + time_bytes
+            small = 0 <= difference < _SIZED
+            size += _SIZES[difference] if small else integer_entry_size(difference)
+            difference += 1
+            count += 1
+            if count > 127:
+                size += integer_entry_size(count) - integer_entry_size(count - 1)
+            taken += 1
+        if taken:
+            texts += rows[:taken]
+            self._milliseconds.extend(repeat(milliseconds, taken))
+            self._sequences.extend(range(sequence, sequence + taken))
+            self.listpack_bytes = size
+            self.last_id = milliseconds, sequence + taken - 1
+        return taken
 
     def _count_bytes(self) -> int:
         """What the two counters in the master entry take."""

@@ -108,6 +108,26 @@ class StreamValue:
         if self.length == 1:
             self.first_id = entry_id
 
+    def append_run(self, entry_id: StreamId, rows: Sequence[Fields]) -> None:
+        """`append` for entries whose IDs follow each other within a millisecond."""
+        assert entry_id > self.last_id
+        nodes = self._nodes
+        milliseconds, sequence = entry_id
+        done, total = 0, len(rows)
+        while done < total:
+            following = milliseconds, sequence + done
+            taken = nodes[-1].append_run(following, rows[done:], self.limits) if nodes else 0
+            if not taken:
+                self.append(following, rows[done])
+                taken = 1
+            else:
+                self.entries_added += taken
+                self.length += taken
+                if self.length == taken:
+                    self.first_id = following
+                self.last_id = milliseconds, sequence + done + taken - 1
+            done += taken
+
     # --- reading -----------------------------------------------------------------------------
 
     def range(self, start: StreamId, end: StreamId, count: int = 0) -> list[Entry]:

@@ -107,6 +107,44 @@ def test_the_ids_around_an_id() -> None:
     assert value.range(ZERO_ID, LARGEST_ID) == [((5, 0), (b"a", b"b")), (LARGEST_ID, (b"a", b"b"))]
 
 
+@pytest.mark.parametrize(
+    ("node_bytes", "node_entries"), [(4096, 100), (0, 0), (200, 0), (900, 200)]
+)
+def test_a_run_of_entries_is_like_one_after_the_other(
+    seed: int, node_bytes: int, node_entries: int
+) -> None:
+    rng = Random(f"{seed} run {node_bytes}")
+    limits = CollectionLimits(
+        stream_node_max_bytes=node_bytes, stream_node_max_entries=node_entries
+    )
+    together, apart = StreamValue(limits), StreamValue(limits)
+    milliseconds = 1
+    for _ in range(40):
+        milliseconds += rng.choice([0, 1, 5000])
+        first = together.maybe_next_id(milliseconds)
+        assert first is not None
+        rows: list[Fields] = [
+            (b"field", b"%d" % rng.randrange(1 << rng.randrange(1, 40)))
+            for _ in range(rng.randrange(1, 90))
+        ]
+        if not rng.randrange(3):
+            rows[rng.randrange(len(rows))] = random_fields(rng)
+        together.append_run(first, rows)
+        for number, fields in enumerate(rows):
+            apart.append((first[0], first[1] + number), fields)
+        if not rng.randrange(4):
+            victim = rng.choice(apart.range(ZERO_ID, LARGEST_ID))[0]
+            assert together.delete(victim) == apart.delete(victim)
+        assert together.range(ZERO_ID, LARGEST_ID) == apart.range(ZERO_ID, LARGEST_ID)
+        for value in ("last_id", "first_id", "entries_added", "length"):
+            assert getattr(together, value) == getattr(apart, value)
+        shapes = [
+            [(len(node), node.listpack_bytes, node.last_id) for node in value._nodes]
+            for value in (together, apart)
+        ]
+        assert shapes[0] == shapes[1]
+
+
 @pytest.mark.redis_server
 @pytest.mark.parametrize("node_bytes", [0, 300, 4096])
 def test_nodes_end_and_trimming_stops_where_they_do_in_redis(
