@@ -95,7 +95,7 @@ def test_together_and_one_by_one_agree(
     crowd, single = node_with(observers, slots), node_with(observers, slots)
     crowds, singles = clients_of(crowd), clients_of(single)
     together = 0
-    for _ in range(400):
+    for _ in range(400 // longest + 80):
         chunks = chunks_of(random, longest)
         parcels = [(each.session, data) for each, data in zip(crowds, chunks, strict=True)]
         heard, left_over = run_together(crowd, parcels)
@@ -113,7 +113,7 @@ def test_together_and_one_by_one_agree(
         for node in (crowd, single):
             node.advance(7)
             node.tick()
-    assert together > 200
+    assert together > 60
 
 
 def test_a_crowd_with_one_command_is_booked_as_such() -> None:
