@@ -2,8 +2,9 @@
 
 A request costs little, but everything around it is paid for each client: its parser, the clock, the
 books. So what arrived from many clients is parsed in one go, and then run in one go as far as that
-comes to the same as one client after the other: requests of one and the same command as one
-pipeline, others in one loop. What is out of the ordinary is left to `RequestRunner`.
+comes to the same as one client after the other: single requests in one loop (a batch of them gains
+nothing), pipelines of one and the same command as one pipeline. What is out of the ordinary is left
+to `RequestRunner`.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,11 +68,10 @@ class CrowdRunner:
             self._left_alone = CROWDS_LEFT_ALONE
             return arrived
         requests, ends = read
-        if not self._run_as_one(crowd, requests, ends, held):
-            if len(requests) == len(crowd):
-                self._run_singles(crowd, requests, held, rest)
-            else:
-                self._run_pipelines(crowd, requests, ends, held, rest)
+        if len(requests) == len(crowd):
+            self._run_singles(crowd, requests, held, rest)
+        elif not self._run_as_one(crowd, requests, ends, held):
+            self._run_pipelines(crowd, requests, ends, held, rest)
         if len(rest) > len(arrived) // 2:
             self._left_alone = CROWDS_LEFT_ALONE
         return rest
@@ -128,7 +128,7 @@ class CrowdRunner:
     def _run_as_one(
         self, crowd: list[Parcel], requests: list[Request], ends: Sequence[int], held: list[Parcel]
     ) -> bool:
-        """Requests of one and the same command, as if one client had sent them all."""
+        """Pipelines of one and the same command, as if one client had sent them all."""
         leader = crowd[0][0]
         if len({args[0] for args in requests}) != 1:
             return False
