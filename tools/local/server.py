@@ -61,8 +61,11 @@ class LocalServer(Server):
         cluster = self.machine.cluster
         if is_fresh and cluster is not None:
             # A new cluster cannot have given our slots away while we were gone, which is what
-            # primaries otherwise wait for.
-            cluster.core.state.first_judged_at = int(monotonic() * 1000) - WRITABLE_DELAY_MS
+            # primaries otherwise wait for, and ask a majority about.
+            state = cluster.core.state
+            state.first_judged_at = int(monotonic() * 1000) - WRITABLE_DELAY_MS
+            state.returned_at = state.minority_at = None
+            state.is_in_minority = False
 
     async def _watch_signals(self) -> None:
         if self._own_process:
