@@ -18,7 +18,7 @@ from .packets import send_ping
 from .reasons import (
     UnhealthyReason,
 )
-from .state import ALL_SLOTS
+from .state import ALL_SLOTS, ClusterState
 from .turn import Turn
 
 WRITABLE_DELAY_MS: Final = 2_000
@@ -47,6 +47,13 @@ def judge(turn: Turn) -> None:
     state.is_ok = is_ok
     turn.tell(HealthChanged(is_ok, reason))
     turn.change(ClusterStateChanged(is_ok))
+
+
+def serve_at_once(state: ClusterState, now: int) -> None:
+    """The cluster is new: nobody can have taken our slots, so there is nothing to wait for."""
+    state.first_judged_at = now - WRITABLE_DELAY_MS
+    state.returned_at = state.minority_at = None
+    state.is_in_minority = False
 
 
 def on_return(turn: Turn, away_ms: int) -> None:

@@ -174,7 +174,7 @@ class SlotMigration:
                 if owner_id != job.source_id:
                     self.fail(job, MOVED_AWAY)
             elif job.state is State.GRANTED and owner_id == job.target_id:
-                self._succeed(job)
+                self._end(job, State.SUCCESS, "")
             elif owner_id != job.source_id:
                 self._end(job, State.FAILED, MOVED_AWAY)
 
@@ -233,9 +233,6 @@ class SlotMigration:
         (machine.log.notice if state is State.SUCCESS else machine.log.warning)(text.strip())
         job.stop()
 
-    def _succeed(self, job: SlotJob) -> None:
-        self._end(job, State.SUCCESS, "")
-
     def note(self, job: SlotJob, state: State) -> None:
         """A job has come so far; raises JobOverError if somebody has ended it meanwhile."""
         if job.is_over:
@@ -283,7 +280,7 @@ class SlotMigration:
             self._ask(GiveSlots(tuple(job.slots), job.target_id))
         finally:
             self._settling = None
-        self._succeed(job)
+        self._end(job, State.SUCCESS, "")
 
     def reclaim(self, job: SlotJob, epoch: int) -> None:
         """Nobody knows whether the target took the slots; from now on that does not matter."""

@@ -11,7 +11,7 @@ from time import monotonic
 
 import trio
 
-from ...gossip.health import WRITABLE_DELAY_MS
+from ...gossip.health import serve_at_once
 from ...node.config import Config
 from ...node.runtime.disk import Disk
 from ...node.runtime.files import DiskFiles
@@ -60,12 +60,7 @@ class LocalServer(Server):
         self.script = Script(self.machine)
         cluster = self.machine.cluster
         if is_fresh and cluster is not None:
-            # A new cluster cannot have given our slots away while we were gone, which is what
-            # primaries otherwise wait for, and ask a majority about.
-            state = cluster.core.state
-            state.first_judged_at = int(monotonic() * 1000) - WRITABLE_DELAY_MS
-            state.returned_at = state.minority_at = None
-            state.is_in_minority = False
+            serve_at_once(cluster.core.state, int(monotonic() * 1000))
 
     async def _watch_signals(self) -> None:
         if self._own_process:
