@@ -127,6 +127,8 @@ def test_real_votes_promote_our_replica_when_an_operator_asks() -> None:
         form([primary, *real], [(replica, primary)])
         primary_id, replica_id = primary.node_id, replica.node_id
         slots, old_epoch = real[0].lines()[primary_id].slots, replica.info()["cluster_my_epoch"]
+        # Otherwise it may be elected of its own accord before the order arrives.
+        replica.call("CONFIG", "SET", "cluster-replica-no-failover", "yes")
         primary.kill()
         survivors = [replica, *real]
         wait_for_fail(survivors, primary_id)
