@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from .errors import CommandError
+from .resp.alike import Alike, Requests
 
 if TYPE_CHECKING:
     from .database import Value
@@ -19,33 +20,49 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOOK_UP: Final = dict.get
+#: So many words have requests that are known to be alike.
+_WORDS_ALIKE: Final = 2
 _JOIN: Final = b"".join
 
 
 class Replies(Generic[T]):
     """What a batch function answers: something for each request, and how that is encoded.
 
-    Several clients may have sent the requests, so that each of them gets a part.
+    Several clients may have sent the requests, so that each of them gets a part; `encode_one` is
+    for those that sent just one.
     """
 
-    __slots__ = ("_encode", "_values")
+    __slots__ = ("_encode", "_encode_one", "_values")
 
-    def __init__(self, encode: Callable[[Sequence[T]], bytes], values: Sequence[T]) -> None:
+    def __init__(
+        self,
+        encode: Callable[[Sequence[T]], bytes],
+        values: Sequence[T],
+        encode_one: Callable[[T], bytes] | None = None,
+    ) -> None:
         self._encode = encode
+        self._encode_one = encode_one
         self._values = values
 
     def whole(self) -> bytes:
         """All replies."""
         return self._encode(self._values)
 
-    def part(self, start: int, end: int) -> bytes:
-        """The replies to some of the requests, at least one."""
-        return self._encode(self._values[start:end])
+    def parts(self, ends: Sequence[int]) -> list[bytes]:
+        """The replies to each client's requests, of which it sent at least one."""
+        values, encode, encode_one = self._values, self._encode, self._encode_one
+        if encode_one is not None and len(ends) == len(values):
+            return list(map(encode_one, values))
+        return [encode(values[start:end]) for start, end in zip((0, *ends), ends, strict=False)]
 
 
 def encoded(replies: list[bytes]) -> Replies[Any]:
     """Replies that are bytes already, one for each request."""
-    return Replies(_JOIN, replies)
+    return Replies(_JOIN, replies, _itself)
+
+
+def _itself(reply: bytes) -> bytes:
+    return reply
 
 
 def look_up(homes: list[dict[bytes, T]], keys: Sequence[bytes]) -> list[T | None]:
@@ -57,8 +74,10 @@ def look_up(homes: list[dict[bytes, T]], keys: Sequence[bytes]) -> list[T | None
     return list(map(_LOOK_UP, homes, keys))
 
 
-def same_keys(requests: list[list[bytes]], length: int) -> Sequence[bytes] | None:
+def same_keys(requests: Requests, length: int) -> Sequence[bytes] | None:
     """The first argument of each request, if all have `length` words, and these are proper ones."""
+    if type(requests) is Alike:
+        return requests.seconds if length == _WORDS_ALIKE else None
     try:
         columns = list(zip(*requests, strict=True))
         if len(columns) != length or set(map(type, requests)) != {list}:
@@ -71,7 +90,7 @@ def same_keys(requests: list[list[bytes]], length: int) -> Sequence[bytes] | Non
 
 
 def maybe_homes_of(
-    session: "Session", requests: list[list[bytes]], length: int
+    session: "Session", requests: Requests, length: int
 ) -> list[dict[bytes, "Value"]] | None:
     """The dict in which the first key of each request stands; None: let each run by itself.
 
@@ -80,6 +99,15 @@ def maybe_homes_of(
     """
     keys = same_keys(requests, length)
     return None if keys is None else session.db.maybe_homes(keys)
+
+
+def maybe_shared(session: "Session", keys: Sequence[bytes]) -> "Value | None":
+    """What stands under the key that all of `keys` are, as `Database.maybe_home` allows."""
+    key = keys[0]
+    if keys.count(key) != len(keys):
+        return None
+    home = session.db.maybe_home(key)
+    return None if home is None else home.get(key)
 
 
 def refusal(session: "Session", name: bytes, failure: CommandError) -> bytes:

@@ -2,9 +2,9 @@
 
 A request costs little, but everything around it is paid for each client: its parser, the clock, the
 books. So what arrived from many clients is parsed in one go, and then run in one go as far as that
-comes to the same as one client after the other: single requests in one loop (a batch of them gains
-nothing), pipelines of one and the same command as one pipeline. What is out of the ordinary is left
-to `RequestRunner`.
+comes to the same as one client after the other: requests that look alike, and pipelines of one and
+the same command, as one pipeline; other single requests in one loop (a batch of them gains
+nothing). What is out of the ordinary is left to `RequestRunner`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +14,9 @@ from .dispatch import WrappedCommand
 from .errors import INTERNAL, CommandError
 from .registry import Command
 from .requests import Parcel, RequestRunner
+from .resp.alike import Alike, Requests, maybe_alike_of_several, maybe_name
 from .resp.shared_reader import SharedReader
-from .resp.stream import LONG_PIPELINE, Request
+from .resp.stream import LONG_PIPELINE
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -63,21 +64,26 @@ class CrowdRunner:
             return arrived
         if self._reader is None:
             self._reader = SharedReader(self._machine.rng.getrandbits(_MARK_BITS))
-        read = self._reader.read([data for _, data in crowd])
+        chunks = [data for _, data in crowd]
+        read = maybe_alike_of_several(chunks) or self._reader.read(chunks)
         if read is None:
             self._left_alone = CROWDS_LEFT_ALONE
             return arrived
         requests, ends = read
-        if len(requests) == len(crowd):
-            self._run_singles(crowd, requests, held, rest)
-        elif not self._run_as_one(crowd, requests, ends, held):
-            self._run_pipelines(crowd, requests, ends, held, rest)
+        are_single = len(requests) == len(crowd)
+        if (are_single and type(requests) is not Alike) or not self._run_as_one(
+            crowd, requests, ends, held
+        ):
+            if are_single:
+                self._run_singles(crowd, requests, held, rest)
+            else:
+                self._run_pipelines(crowd, requests, ends, held, rest)
         if len(rest) > len(arrived) // 2:
             self._left_alone = CROWDS_LEFT_ALONE
         return rest
 
     def _run_singles(
-        self, crowd: list[Parcel], requests: list[Request], held: list[Parcel], rest: list[Parcel]
+        self, crowd: list[Parcel], requests: Requests, held: list[Parcel], rest: list[Parcel]
     ) -> None:
         """One request of each client, timed as a pipeline is; what is not quick is left over."""
         timer = self._timer
@@ -126,13 +132,12 @@ class CrowdRunner:
             previous.statistics.count_run(timer() - started, run)
 
     def _run_as_one(
-        self, crowd: list[Parcel], requests: list[Request], ends: Sequence[int], held: list[Parcel]
+        self, crowd: list[Parcel], requests: Requests, ends: Sequence[int], held: list[Parcel]
     ) -> bool:
         """Pipelines of one and the same command, as if one client had sent them all."""
         leader = crowd[0][0]
-        if len({args[0] for args in requests}) != 1:
-            return False
-        command = leader.lookup(requests[0][0])
+        name = maybe_name(requests)
+        command = None if name is None else leader.lookup(name)
         if command is None or command.batch is None:
             return False
         db, encoder = leader.db, leader.encoder
@@ -154,16 +159,13 @@ class CrowdRunner:
             return False
         has_written = leader.written_offset != written_offset
         now_ms = self._clock.now_ms
-        start = 0
-        for (session, data), end in zip(crowd, ends, strict=True):
+        for (session, data), reply in zip(crowd, replies.parts(ends), strict=True):
             session.last_request_ms = now_ms
             session.input_bytes += len(data)
             session.last_command = command
             session.asking = False
             if has_written:
                 session.written_offset = leader.written_offset
-            reply = replies.part(start, end)
-            start = end
             if session.outbox:
                 reply = self._runner.finish_turn(session, [reply])
             held.append((session, reply))
@@ -173,7 +175,7 @@ class CrowdRunner:
     def _run_pipelines(
         self,
         crowd: list[Parcel],
-        requests: list[Request],
+        requests: Requests,
         ends: Sequence[int],
         held: list[Parcel],
         rest: list[Parcel],

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from attrs import define, field
 
+from .resp.alike import Alike, Requests
 from .resp.encoder import pack_bulks
 
 
@@ -215,7 +216,7 @@ class Effects:
         self.finish_command(database, args, dirty_before)
         self._apart[id(args)] = self.take_batch()
 
-    def settle_run(self, database: int, requests: list[list[bytes]]) -> None:
+    def settle_run(self, database: int, requests: Requests) -> None:
         """Hand out what a pipeline did: each request is sent on as it came, or was set apart."""
         if self._apart:
             self._settle_mixed(database, requests)
@@ -230,12 +231,15 @@ class Effects:
                 if batch is not None:
                     self._hand_out(batch)
 
-    def _hand_on(self, database: int, requests: list[list[bytes]]) -> None:
-        encoded = b"".join([pack_bulks(tuple(args)) for args in requests])
+    def _hand_on(self, database: int, requests: Requests) -> None:
+        if type(requests) is Alike:
+            encoded = requests.data
+        else:
+            encoded = b"".join([pack_bulks(tuple(args)) for args in requests])
         for take in self._takers or ():
             take(database, encoded)
 
-    def _settle_mixed(self, database: int, requests: list[list[bytes]]) -> None:
+    def _settle_mixed(self, database: int, requests: Requests) -> None:
         apart, self._apart = self._apart, {}
         plain: list[list[bytes]] = []
         for args in requests:

@@ -20,6 +20,7 @@ from ..slots.hashing import SLOT_COUNT, key_slot, slots_of
 from ..slots.keyspec import BeginIndex, FindRange
 from .errors import CommandError
 from .registry import BatchFunction, Command, CommandFunction, Flag
+from .resp.alike import Alike, Requests
 from .resp.encoder import QUEUED
 
 if TYPE_CHECKING:
@@ -95,10 +96,13 @@ def routed_batch(gate: "Gate", batch: BatchFunction) -> BatchFunction:
     """A pipeline of one-key commands, if all of the keys are served here."""
     served = gate.served
 
-    def run(session: "Session", requests: list[list[bytes]]) -> "Replies[Any] | None":
+    def run(session: "Session", requests: Requests) -> "Replies[Any] | None":
         if 0 in served:
             try:
-                slots = slots_of([args[1] for args in requests])
+                if type(requests) is Alike:
+                    slots = slots_of(requests.seconds)
+                else:
+                    slots = slots_of([args[1] for args in requests])
             except (IndexError, TypeError):
                 return None  # odd: each by itself
             if not all(map(served.__getitem__, slots)):
@@ -189,7 +193,7 @@ def observed_batch(effects: "Effects", command: Command) -> BatchFunction | None
     if batch is None:
         return None
 
-    def run_readers(session: "Session", requests: list[list[bytes]]) -> "Replies[Any] | None":
+    def run_readers(session: "Session", requests: Requests) -> "Replies[Any] | None":
         # What dies of age meanwhile would have to go out one by one.
         if session.db.volatile_count or effects.wants_misses or effects.pending:
             return None
@@ -198,7 +202,7 @@ def observed_batch(effects: "Effects", command: Command) -> BatchFunction | None
             effects.settle_apart()
         return reply
 
-    def run_writers(session: "Session", requests: list[list[bytes]]) -> "Replies[Any] | None":
+    def run_writers(session: "Session", requests: Requests) -> "Replies[Any] | None":
         if not effects.takes_runs:
             return None
         reply = batch(session, requests)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field, frozen
 
 from ..slots.keyspec import KeySpec, compile_key_finder
+from .resp.alike import Requests
 
 if TYPE_CHECKING:
     from .batches import Replies
@@ -28,7 +29,7 @@ CommandFunction = Callable[["Session", list[bytes]], bytes]
 
 #: Takes a whole pipeline of this one command and returns all replies, or None before anything was
 #: done when some request in it is out of the ordinary; each request then runs by itself.
-BatchFunction = Callable[["Session", list[list[bytes]]], "Replies[Any] | None"]
+BatchFunction = Callable[["Session", Requests], "Replies[Any] | None"]
 
 
 class Flag(IntFlag):

@@ -12,6 +12,7 @@ from .dispatch import WrappedCommand
 from .errors import INTERNAL, CommandError, ProtocolError
 from .lean_tables import RefusedError
 from .registry import Command
+from .resp.alike import Requests, maybe_name
 from .resp.encoder import error
 from .resp.stream import LONG_PIPELINE
 from .session import Session
@@ -108,9 +109,7 @@ class RequestRunner:
         statistics.histogram[0 if elapsed < 1000 else (elapsed // 1000).bit_length()] += 1
         return reply
 
-    def run_batch(
-        self, session: Session, requests: list[list[bytes]], replies: list[bytes]
-    ) -> None:
+    def run_batch(self, session: Session, requests: Requests, replies: list[bytes]) -> None:
         """The hot path of a pipeline.
 
         Time is taken when the command changes, not per request: a run of equal commands shares its
@@ -164,17 +163,10 @@ class RequestRunner:
         command.statistics.failed += 1
         return True
 
-    def run_as_one(
-        self, session: Session, requests: list[list[bytes]], replies: list[bytes]
-    ) -> bool:
+    def run_as_one(self, session: Session, requests: Requests, replies: list[bytes]) -> bool:
         """Run a pipeline of one and the same command in one go; False when it is not such a one."""
-        try:
-            names = {args[0] for args in requests}
-        except (IndexError, KeyError, TypeError):
-            return False  # odd, or empty
-        if len(names) != 1:
-            return False
-        command = session.lookup(names.pop())
+        name = maybe_name(requests)
+        command = None if name is None else session.lookup(name)
         if command is None or command.batch is None:
             return False
         started = self._timer()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..batches import Replies, encoded, maybe_homes_of, run_singly, same_keys
+from ..resp.alike import Requests
 from ..resp.bulks import flat_row
 from ..resp.encoder import ONE, ZERO, bulk, integer
 from ..session import Session
@@ -15,7 +16,7 @@ def _integers(numbers: Sequence[int]) -> bytes:
     return b":%d\r\n" * len(numbers) % tuple(numbers)
 
 
-def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> Replies[Any] | None:
+def _push_many(session: Session, requests: Requests, name: bytes) -> Replies[Any] | None:
     """A pipeline of pushes of one element each in one go."""
     keys = same_keys(requests, 3)
     homes = None if keys is None else session.db.maybe_homes(keys)
@@ -43,17 +44,17 @@ def _push_many(session: Session, requests: list[list[bytes]], name: bytes) -> Re
     return encoded(replies)
 
 
-def lpush_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
+def lpush_many(session: Session, requests: Requests) -> Replies[Any] | None:
     """A pipeline of LPUSHs in one go."""
     return _push_many(session, requests, b"LPUSH")
 
 
-def rpush_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
+def rpush_many(session: Session, requests: Requests) -> Replies[Any] | None:
     """A pipeline of RPUSHs in one go."""
     return _push_many(session, requests, b"RPUSH")
 
 
-def _pop_each(session: Session, requests: list[list[bytes]], name: bytes) -> Replies[Any] | None:
+def _pop_each(session: Session, requests: Requests, name: bytes) -> Replies[Any] | None:
     """A pipeline of pops of one element each in one go."""
     keys = same_keys(requests, 2)
     homes = None if keys is None else session.db.maybe_homes(keys)
@@ -83,17 +84,17 @@ def _pop_each(session: Session, requests: list[list[bytes]], name: bytes) -> Rep
     return encoded(replies)
 
 
-def lpop_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
+def lpop_many(session: Session, requests: Requests) -> Replies[Any] | None:
     """A pipeline of LPOPs in one go."""
     return _pop_each(session, requests, b"LPOP")
 
 
-def rpop_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
+def rpop_many(session: Session, requests: Requests) -> Replies[Any] | None:
     """A pipeline of RPOPs in one go."""
     return _pop_each(session, requests, b"RPOP")
 
 
-def hset_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
+def hset_many(session: Session, requests: Requests) -> Replies[Any] | None:
     """A pipeline of HSETs of one field each in one go."""
     homes = maybe_homes_of(session, requests, 4)
     if homes is None:
@@ -111,7 +112,7 @@ def hset_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | N
     return encoded(replies)
 
 
-def hget_many(session: Session, requests: list[list[bytes]]) -> Replies[Any] | None:
+def hget_many(session: Session, requests: Requests) -> Replies[Any] | None:
     """A pipeline of HGETs in one go."""
     db = session.db
     homes = maybe_homes_of(session, requests, 3)

@@ -12,6 +12,7 @@ from ..errors import (
     wrong_arity,
 )
 from ..registry import command
+from ..resp.alike import Requests
 from ..resp.encoder import EMPTY_ARRAY, OK, PONG, bulk, integer, simple
 from ..session import Session
 from ..values.numbers import parse_integer
@@ -30,7 +31,7 @@ def _pongs(requests: Sequence[list[bytes]]) -> bytes:
     return PONG * len(requests)
 
 
-def _ping_many(session: Session, requests: list[list[bytes]]) -> Replies[list[bytes]] | None:
+def _ping_many(session: Session, requests: Requests) -> Replies[list[bytes]] | None:
     """A pipeline of bare PINGs in one go."""
     is_bare = len(requests[0]) == 1 and requests.count(requests[0]) == len(requests)
     return Replies(_pongs, requests) if is_bare else None

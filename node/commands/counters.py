@@ -18,6 +18,7 @@ from ..errors import (
     CommandError,
 )
 from ..registry import command
+from ..resp.alike import Requests
 from ..resp.encoder import CRLF, bulk, integer
 from ..session import Session
 from ..values.numbers import (
@@ -73,7 +74,11 @@ def _integers(texts: Sequence[bytes]) -> bytes:
     return b":" + b"\r\n:".join(texts) + CRLF
 
 
-def _incr_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+#: The same for one.
+_integer: Final = b":%b\r\n".__mod__
+
+
+def _incr_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of INCRs in one go."""
     db = session.db
     keys = same_keys(requests, 2)
@@ -83,7 +88,7 @@ def _incr_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] 
     texts = _maybe_next_small(homes, keys)
     if texts is not None:
         db.effects.dirty += len(texts)
-        return Replies(_integers, texts)
+        return Replies(_integers, texts, _integer)
     texts = []
     small = _NEXT.get
     for home, key in zip(homes, keys, strict=True):
@@ -99,7 +104,7 @@ def _incr_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] 
     db.effects.dirty += len(texts)
     rest = requests[len(texts) :]
     if not rest:
-        return Replies(_integers, texts)
+        return Replies(_integers, texts, _integer)
     replies = [b":" + text + CRLF for text in texts]
     return encoded(replies + [run_singly(session, b"INCR", args) for args in rest])
 

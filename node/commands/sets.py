@@ -12,6 +12,7 @@ from ..database import Database
 from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..lazyfree import free_later
 from ..registry import command
+from ..resp.alike import Requests
 from ..resp.encoder import (
     EMPTY_ARRAY,
     ONE,
@@ -50,7 +51,7 @@ def _announce_removal(db: Database, key: bytes, value: SetValue, event: bytes) -
 # --- adding and removing -------------------------------------------------------------------------
 
 
-def _sadd_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+def _sadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of SADDs of one member each in one go."""
     homes = maybe_homes_of(session, requests, 3)
     if homes is None:
@@ -158,7 +159,7 @@ def smove(session: Session, args: list[bytes]) -> bytes:
     return ONE
 
 
-def _spop_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+def _spop_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of SPOPs of one member each in one go."""
     homes = maybe_homes_of(session, requests, 2)
     if homes is None:

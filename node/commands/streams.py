@@ -12,6 +12,7 @@ from ..batches import Replies, encoded, maybe_homes_of, run_singly
 from ..database import Value
 from ..errors import NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
 from ..registry import command
+from ..resp.alike import Requests
 from ..resp.bulks import flat_row
 from ..resp.encoder import BULK_PREFIXES, CRLF, EMPTY_ARRAY, OK, ZERO, integer
 from ..session import Session
@@ -75,9 +76,7 @@ _ADDED_TOO_SMALL: Final = CommandError(
 # --- adding ----------------------------------------------------------------------------------
 
 
-def _maybe_added(
-    home: dict[bytes, Value], requests: list[list[bytes]], now_ms: int
-) -> list[bytes] | None:
+def _maybe_added(home: dict[bytes, Value], requests: Requests, now_ms: int) -> list[bytes] | None:
     """The IDs of entries that were all added to one stream; None: nothing is done."""
     key, count = requests[0][1], len(requests)
     stream = home.get(key)
@@ -99,7 +98,7 @@ def _maybe_added(
     return [b"%b%d" % (opening, number) for number in range(sequence, sequence + count)]
 
 
-def _xadd_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+def _xadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of XADDs, equally long and with IDs from the clock, in one go."""
     length = len(requests[0])
     if length < 5 or not length & 1:

@@ -15,6 +15,7 @@ from ..batches import Replies, encoded, refusal, same_keys
 from ..database import Value
 from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError, wrong_arity
 from ..registry import command
+from ..resp.alike import Requests
 from ..resp.bulks import bulk_row, flat_row
 from ..resp.encoder import BULK_PREFIXES, CRLF, OK, ONE, ZERO, bulk
 from ..session import Session
@@ -48,14 +49,14 @@ def lifetime_end_ms(amount: bytes, unit: bytes, now_ms: int, name: bytes) -> int
 # --- one key -------------------------------------------------------------------------------------
 
 
-def _get_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+def _get_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of GETs in one go."""
     keys = same_keys(requests, 2)
     if keys is None:
         return None
     values: list[Value] = session.db.get_many(keys)
     if set(map(type, values)) == _ONLY_BYTES:
-        return Replies(flat_row, values)
+        return Replies(flat_row, values, bulk)
     null = session.encoder.null
     replies: list[bytes] = []
     for value in values:
@@ -95,7 +96,7 @@ def _oks(requests: Sequence[list[bytes]]) -> bytes:
     return OK * len(requests)
 
 
-def _set_many(session: Session, requests: list[list[bytes]]) -> Replies[list[bytes]] | None:
+def _set_many(session: Session, requests: Requests) -> Replies[list[bytes]] | None:
     """A pipeline of plain SETs in one go."""
     keys = same_keys(requests, 3)
     if keys is None:

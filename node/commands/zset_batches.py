@@ -1,6 +1,7 @@
 """Pipelines of one and the same sorted-set command in one go; see `batches`."""
 
 from ..batches import Replies, encoded, maybe_homes_of, run_singly
+from ..resp.alike import Requests
 from ..resp.encoder import ONE, ZERO, integer
 from ..session import Session
 from ..values.numbers import parse_float
@@ -25,7 +26,7 @@ def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
     )
 
 
-def zadd_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+def zadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of ZADDs of one member each, without options, in one go."""
     homes = maybe_homes_of(session, requests, 4)
     if homes is None:
@@ -48,7 +49,7 @@ def zadd_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] |
     return encoded(replies)
 
 
-def zrank_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+def zrank_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of ZRANKs, without options, in one go."""
     db = session.db
     homes = maybe_homes_of(session, requests, 3)

@@ -11,6 +11,7 @@ from ..batches import Replies, encoded, maybe_homes_of, run_singly
 from ..blocking import parse_timeout_ms
 from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..registry import command
+from ..resp.alike import Requests
 from ..resp.encoder import EMPTY_ARRAY, bulk
 from ..session import Session
 from ..values.numbers import parse_integer
@@ -60,9 +61,7 @@ def _pop(session: Session, args: list[bytes], is_lowest: bool) -> bytes:
     return pairs_reply(session, pairs)
 
 
-def _pop_many(
-    session: Session, requests: list[list[bytes]], is_lowest: bool
-) -> Replies[bytes] | None:
+def _pop_many(session: Session, requests: Requests, is_lowest: bool) -> Replies[bytes] | None:
     """A pipeline of pops of one member each in one go."""
     homes = maybe_homes_of(session, requests, 2)
     if homes is None:
@@ -82,11 +81,11 @@ def _pop_many(
     return encoded(replies)
 
 
-def _zpopmin_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+def _zpopmin_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     return _pop_many(session, requests, is_lowest=True)
 
 
-def _zpopmax_many(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+def _zpopmax_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     return _pop_many(session, requests, is_lowest=False)
 
 

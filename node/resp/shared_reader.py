@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import hiredis
 
-from .stream import BALKS, MISSING, WIDE_ARRAY, Request
+from .alike import Request
+from .stream import BALKS, MISSING, WIDE_ARRAY
 
 _STAR: Final = ord("*")
 _PLUS: Final = ord("+")

@@ -24,6 +24,7 @@ from typing import Any, Final
 import hiredis
 
 from ..errors import ProtocolError
+from .alike import Alike, Request, Requests, maybe_alike
 from .encoder import pack_bulks
 from .exact_parser import ExactParser
 
@@ -45,6 +46,8 @@ BALKS: Final = (hiredis.HiredisError, TypeError, ValueError, SystemError, Memory
 #: bulk string; and everywhere it takes a plus or a zero in front of a length. That harms nobody.
 LONG_PIPELINE: Final = 6
 _REENCODED_MAX_BYTES: Final = 4096
+#: Shorter pipelines, and nearly all single requests, are not looked at for being alike.
+_ALIKE_MIN_BYTES: Final = 128
 
 #: What the fast parser answers when bytes are missing; nothing else is equal to it.
 MISSING: Final = object()
@@ -56,8 +59,6 @@ _CRLF: Final = b"\r\n"
 #: What a bulk string takes beside its bytes, by its length; the same for an array by its count.
 _OVERHEADS: Final = [len(b"$%d\r\n\r\n" % length) for length in range(1024)]
 _OVERHEAD: Final = _OVERHEADS.__getitem__
-
-Request = list[bytes]
 
 
 class RequestStream:
@@ -101,12 +102,14 @@ class RequestStream:
         self._gets = reader.gets
         self._has_data = reader.has_data
 
-    def read(self, data: bytes) -> list[Request]:
+    def read(self, data: bytes) -> Requests:
         """Take bytes as they came from the socket; returns the requests that are whole now."""
         if self.exact is not None:
             return self._finish_exactly(self.exact, data)
         if data[:_HEAD_BYTES] not in _HEADS:
             return self._read_exactly(data) if data else []
+        if len(data) > _ALIKE_MIN_BYTES and (alike := maybe_alike(data, LONG_PIPELINE)) is not None:
+            return alike
         if data.find(b"*", _HEAD_BYTES) > 0 and WIDE_ARRAY(data, _HEAD_BYTES):
             return self._read_exactly(data)
         self._feed(data)
@@ -133,9 +136,9 @@ class RequestStream:
             return self._restart([], data)
         return requests
 
-    def settled(self, requests: list[Request], data: bytes) -> list[Request]:
+    def settled(self, requests: Requests, data: bytes) -> Requests:
         """What `read(data)` should have returned in place of `requests`: they may be odd ones."""
-        if len(requests) < LONG_PIPELINE or _are_regular(requests, data):
+        if type(requests) is Alike or len(requests) < LONG_PIPELINE or _are_regular(requests, data):
             return requests
         return self._restart([], data)
 
@@ -199,7 +202,7 @@ class RequestStream:
                     # An ordinary client goes on with ordinary requests.
                     self.exact = None
                     rest = exact.take_rest()
-                    return requests + self.settled(self.read(rest), rest)
+                    return [*requests, *self.settled(self.read(rest), rest)]
         except ProtocolError as failure:
             self.failure = failure
         self._note_rest(exact)
@@ -225,7 +228,7 @@ class RequestStream:
         self._bulk_max_bytes = bulk_max_bytes
 
 
-def _are_regular(requests: list[Request], data: bytes) -> bool:
+def _are_regular(requests: Requests, data: bytes) -> bool:
     """Whether these are lists of bulk strings; of a few, whether `data` is their very encoding."""
     try:
         if len(requests) < LONG_PIPELINE and len(data) <= _REENCODED_MAX_BYTES:

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from clustrio.node.batches import Replies
+from clustrio.node.resp.alike import Requests
 from clustrio.node.resp.stream import LONG_PIPELINE
 from clustrio.node.session import Session
 
@@ -140,7 +141,7 @@ def test_a_bug_in_a_batch_costs_its_client_the_connection() -> None:
     node.log.exception = lambda text, failure: failures.append(text)  # type: ignore[method-assign]
     session, other = node.session, node.connect()
 
-    def broken(session: Session, requests: list[list[bytes]]) -> Replies[bytes] | None:
+    def broken(session: Session, requests: Requests) -> Replies[bytes] | None:
         raise ZeroDivisionError
 
     command = node.machine.gate.commands[b"GET"]
@@ -159,7 +160,7 @@ def test_only_bare_pings_are_run_as_one() -> None:
     pongs = command.batch(node.session, pings)
     assert pongs is not None
     assert pongs.whole() == b"+PONG\r\n" * LONG_PIPELINE
-    assert pongs.part(1, 3) == b"+PONG\r\n" * 2
+    assert pongs.parts([1, 3]) == [b"+PONG\r\n", b"+PONG\r\n" * 2]
     assert command.batch(node.session, [*pings, [b"PING", b"x"]]) is None
     assert command.batch(node.session, [[b"PING", b"x"], *pings]) is None
     assert node.receive(*pings, [b"PING", b"x"]).endswith(b"+PONG\r\n$1\r\nx\r\n")

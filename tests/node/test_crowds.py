@@ -9,6 +9,7 @@ import pytest
 from clustrio.node import crowds as crowds_module
 from clustrio.node.batches import Replies
 from clustrio.node.requests import Parcel
+from clustrio.node.resp.alike import Requests
 from clustrio.node.session import Session
 from clustrio.slots.hashing import SLOT_COUNT
 
@@ -175,7 +176,7 @@ def test_a_bug_in_a_batch_costs_its_crowd_the_connections() -> None:
     failures: list[str] = []
     node.log.exception = lambda text, failure: failures.append(text)  # type: ignore[method-assign]
 
-    def broken(session: Session, requests: list[list[bytes]]) -> "Replies[Any] | None":
+    def broken(session: Session, requests: Requests) -> "Replies[Any] | None":
         raise ZeroDivisionError
 
     node.machine.gate.commands[b"GET"].batch = broken

