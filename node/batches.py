@@ -78,6 +78,12 @@ def same_keys(requests: Requests, length: int) -> Sequence[bytes] | None:
     """The first argument of each request, if all have `length` words, and these are proper ones."""
     if type(requests) is Alike:
         return requests.seconds if length == _WORDS_ALIKE else None
+    columns = maybe_columns(requests, length)
+    return None if columns is None else columns[1]
+
+
+def maybe_columns(requests: Requests, length: int) -> list[tuple[bytes, ...]] | None:
+    """`same_keys` with all other words, too: those of all requests by their place."""
     try:
         columns = list(zip(*requests, strict=True))
         if len(columns) != length or set(map(type, requests)) != {list}:
@@ -86,19 +92,7 @@ def same_keys(requests: Requests, length: int) -> Sequence[bytes] | None:
             b"".join(words)  # raises unless all of them are bulk strings
     except (TypeError, ValueError):
         return None
-    return columns[1]
-
-
-def maybe_homes_of(
-    session: "Session", requests: Requests, length: int
-) -> list[dict[bytes, "Value"]] | None:
-    """The dict in which the first key of each request stands; None: let each run by itself.
-
-    That is if all have `length` proper words, and nobody wants to know more of them than
-    `Database.maybe_homes` allows.
-    """
-    keys = same_keys(requests, length)
-    return None if keys is None else session.db.maybe_homes(keys)
+    return columns
 
 
 def maybe_shared(session: "Session", keys: Sequence[bytes]) -> "Value | None":

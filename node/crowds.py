@@ -2,9 +2,8 @@
 
 A request costs little, but everything around it is paid for each client: its parser, the clock, the
 books. So what arrived from many clients is parsed in one go, and then run in one go as far as that
-comes to the same as one client after the other: requests that look alike, and pipelines of one and
-the same command, as one pipeline; other single requests in one loop (a batch of them gains
-nothing). What is out of the ordinary is left to `RequestRunner`.
+comes to the same as one client after the other: requests of one and the same command as one
+pipeline, other single requests in one loop. What is out of the ordinary is left to `RequestRunner`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from .dispatch import WrappedCommand
 from .errors import INTERNAL, CommandError
 from .registry import Command
 from .requests import Parcel, RequestRunner
-from .resp.alike import Alike, Requests, maybe_alike_of_several, maybe_name
+from .resp.alike import Requests, maybe_alike_of_several, maybe_name
 from .resp.shared_reader import SharedReader
 from .resp.stream import LONG_PIPELINE
 
@@ -70,11 +69,8 @@ class CrowdRunner:
             self._left_alone = CROWDS_LEFT_ALONE
             return arrived
         requests, ends = read
-        are_single = len(requests) == len(crowd)
-        if (are_single and type(requests) is not Alike) or not self._run_as_one(
-            crowd, requests, ends, held
-        ):
-            if are_single:
+        if not self._run_as_one(crowd, requests, ends, held):
+            if len(requests) == len(crowd):
                 self._run_singles(crowd, requests, held, rest)
             else:
                 self._run_pipelines(crowd, requests, ends, held, rest)

@@ -1,9 +1,10 @@
 """Pipelines of one and the same list or hash command in one go; see `batches`."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from ..batches import Replies, encoded, maybe_homes_of, run_singly, same_keys
+from ..batches import Replies, encoded, maybe_columns, maybe_shared, run_singly, same_keys
 from ..resp.alike import Requests
 from ..resp.bulks import flat_row
 from ..resp.encoder import ONE, ZERO, bulk, integer
@@ -18,17 +19,20 @@ def _integers(numbers: Sequence[int]) -> bytes:
 
 def _push_many(session: Session, requests: Requests, name: bytes) -> Replies[Any] | None:
     """A pipeline of pushes of one element each in one go."""
-    keys = same_keys(requests, 3)
-    homes = None if keys is None else session.db.maybe_homes(keys)
-    if keys is None or homes is None:
+    columns = maybe_columns(requests, 3)
+    if columns is None:
         return None
-    value = homes[0].get(keys[0])
-    if type(value) is ListValue and value.is_quicklist and keys.count(keys[0]) == len(keys):
+    keys = columns[1]
+    value = maybe_shared(session, keys)
+    if type(value) is ListValue and value.is_quicklist:
         # All to one list.
         before = len(value)
-        value.push_many([args[2] for args in requests], name == b"LPUSH")
+        value.push_many(list(columns[2]), name == b"LPUSH")
         session.db.effects.dirty += len(requests)
         return Replies(_integers, range(before + 1, len(value) + 1))
+    homes = session.db.maybe_homes(keys)
+    if homes is None:
+        return None
     push = ListValue.push_left if name == b"LPUSH" else ListValue.push_right
     replies: list[bytes] = []
     plain = 0
@@ -57,17 +61,19 @@ def rpush_many(session: Session, requests: Requests) -> Replies[Any] | None:
 def _pop_each(session: Session, requests: Requests, name: bytes) -> Replies[Any] | None:
     """A pipeline of pops of one element each in one go."""
     keys = same_keys(requests, 2)
-    homes = None if keys is None else session.db.maybe_homes(keys)
-    if keys is None or homes is None:
+    if keys is None:
         return None
-    value = homes[0].get(keys[0])
+    value = maybe_shared(session, keys)
     count = len(requests)
-    if type(value) is ListValue and len(value) > count and keys.count(keys[0]) == count:
+    if type(value) is ListValue and len(value) > count:
         # All from one list.
         is_left = name == b"LPOP"
         popped = value.pop_many_left(count) if is_left else value.pop_many_right(count)
         session.db.effects.dirty += count
-        return Replies(flat_row, popped)
+        return Replies(flat_row, popped, bulk)
+    homes = session.db.maybe_homes(keys)
+    if homes is None:
+        return None
     pop = ListValue.pop_left if name == b"LPOP" else ListValue.pop_right
     replies: list[bytes] = []
     plain = 0
@@ -96,7 +102,17 @@ def rpop_many(session: Session, requests: Requests) -> Replies[Any] | None:
 
 def hset_many(session: Session, requests: Requests) -> Replies[Any] | None:
     """A pipeline of HSETs of one field each in one go."""
-    homes = maybe_homes_of(session, requests, 4)
+    columns = maybe_columns(requests, 4)
+    if columns is None:
+        return None
+    keys = columns[1]
+    value = maybe_shared(session, keys)
+    if type(value) is HashValue and not value.has_expiry:
+        deque(map(value.get, columns[2]), 0)
+        session.db.effects.dirty += len(requests)
+        are_new = map(value.put, columns[2], columns[3])
+        return encoded([ONE if is_new else ZERO for is_new in are_new])
+    homes = session.db.maybe_homes(keys)
     if homes is None:
         return None
     replies: list[bytes] = []
@@ -115,10 +131,20 @@ def hset_many(session: Session, requests: Requests) -> Replies[Any] | None:
 def hget_many(session: Session, requests: Requests) -> Replies[Any] | None:
     """A pipeline of HGETs in one go."""
     db = session.db
-    homes = maybe_homes_of(session, requests, 3)
+    columns = maybe_columns(requests, 3)
+    if columns is None:
+        return None
+    keys = columns[1]
+    null = session.encoder.null
+    value = maybe_shared(session, keys)
+    if type(value) is HashValue and not value.has_expiry:
+        # Looked up in one go: the processor waits for several places in memory at once.
+        texts = list(map(value.get, columns[2]))
+        db.hits += len(texts)
+        return encoded([null if text is None else bulk(text) for text in texts])
+    homes = db.maybe_homes(keys)
     if homes is None:
         return None
-    null = session.encoder.null
     replies: list[bytes] = []
     hits = misses = 0
     for home, args in zip(homes, requests, strict=True):

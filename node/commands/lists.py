@@ -83,6 +83,12 @@ def lpush(session: Session, args: list[bytes]) -> bytes:
     """Adds elements at the head of a list, which is made if need be."""
     db = session.db
     key = args[1]
+    home = db.maybe_home(key)
+    value = None if home is None else home.get(key)
+    if type(value) is ListValue and value.is_quicklist and len(args) == 3:
+        value.push_left(args[2])
+        db.effects.dirty += 1
+        return integer(len(value))
     value = db.typed_for_write(key, ListValue)
     if value is None:
         value = ListValue((), session.machine.limits)
@@ -111,6 +117,12 @@ def rpush(session: Session, args: list[bytes]) -> bytes:
     """Adds elements at the tail of a list, which is made if need be."""
     db = session.db
     key = args[1]
+    home = db.maybe_home(key)
+    value = None if home is None else home.get(key)
+    if type(value) is ListValue and value.is_quicklist and len(args) == 3:
+        value.push_right(args[2])
+        db.effects.dirty += 1
+        return integer(len(value))
     value = db.typed_for_write(key, ListValue)
     if value is None:
         value = ListValue((), session.machine.limits)
@@ -208,6 +220,11 @@ def lpop(session: Session, args: list[bytes]) -> bytes:
         return _pop_several(session, args, from_left=True)
     db = session.db
     key = args[1]
+    home = db.maybe_home(key)
+    value = None if home is None else home.get(key)
+    if type(value) is ListValue and len(value) > 1:
+        db.effects.dirty += 1
+        return bulk(value.pop_left())
     value = db.typed_for_write(key, ListValue)
     if value is None:
         return session.encoder.null
@@ -233,6 +250,11 @@ def rpop(session: Session, args: list[bytes]) -> bytes:
         return _pop_several(session, args, from_left=False)
     db = session.db
     key = args[1]
+    home = db.maybe_home(key)
+    value = None if home is None else home.get(key)
+    if type(value) is ListValue and len(value) > 1:
+        db.effects.dirty += 1
+        return bulk(value.pop_right())
     value = db.typed_for_write(key, ListValue)
     if value is None:
         return session.encoder.null

@@ -7,12 +7,13 @@ took the whole set.
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import Replies, encoded, maybe_homes_of, run_singly
+from ..batches import Replies, encoded, maybe_columns, maybe_shared, run_singly, same_keys
 from ..database import Database
 from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..lazyfree import free_later
 from ..registry import command
 from ..resp.alike import Requests
+from ..resp.bulks import flat_row
 from ..resp.encoder import (
     EMPTY_ARRAY,
     ONE,
@@ -53,7 +54,16 @@ def _announce_removal(db: Database, key: bytes, value: SetValue, event: bytes) -
 
 def _sadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of SADDs of one member each in one go."""
-    homes = maybe_homes_of(session, requests, 3)
+    columns = maybe_columns(requests, 3)
+    if columns is None:
+        return None
+    keys = columns[1]
+    value = maybe_shared(session, keys)
+    if type(value) is SetValue:
+        are_new = value.insert_each(columns[2])
+        session.db.effects.dirty += sum(are_new)
+        return encoded([ONE if is_new else ZERO for is_new in are_new])
+    homes = session.db.maybe_homes(keys)
     if homes is None:
         return None
     replies: list[bytes] = []
@@ -161,21 +171,32 @@ def smove(session: Session, args: list[bytes]) -> bytes:
 
 def _spop_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of SPOPs of one member each in one go."""
-    homes = maybe_homes_of(session, requests, 2)
-    if homes is None:
+    keys = same_keys(requests, 2)
+    if keys is None:
         return None
     rng = session.machine.rng
+    effects = session.db.effects
+    value = maybe_shared(session, keys)
+    if type(value) is SetValue and len(value) > len(keys):
+        effects.dirty += len(keys)
+        return Replies(flat_row, value.pop_random(len(keys), rng), bulk)
+    homes = session.db.maybe_homes(keys)
+    if homes is None:
+        return None
+    null = session.encoder.null
     replies: list[bytes] = []
     taken = 0
     for home, args in zip(homes, requests, strict=True):
         value = home.get(args[1])
         if type(value) is SetValue and len(value) > 1:
-            replies.append(bulk(value.take_random(rng)))
+            replies.append(bulk(value.pop_random(1, rng)[0]))
             taken += 1
+        elif value is None:
+            replies.append(null)
         else:
             # The last member takes the key along.
             replies.append(run_singly(session, b"SPOP", args))
-    session.db.effects.dirty += taken
+    effects.dirty += taken
     return encoded(replies)
 
 
@@ -197,12 +218,18 @@ def spop(session: Session, args: list[bytes]) -> bytes:
         return _pop_several(session, args)
     db = session.db
     key = args[1]
-    value = db.typed_for_write(key, SetValue)
-    if value is None:
-        return session.encoder.null
-    member = value.pop_random(1, session.machine.rng)[0]
-    _announce_removal(db, key, value, b"spop")
     effects = db.effects
+    home = db.maybe_home(key)
+    value = None if home is None else home.get(key)
+    if type(value) is SetValue and len(value) > 1:
+        member = value.pop_random(1, session.machine.rng)[0]
+        effects.dirty += 1
+    else:
+        value = db.typed_for_write(key, SetValue)
+        if value is None:
+            return session.encoder.null
+        member = value.pop_random(1, session.machine.rng)[0]
+        _announce_removal(db, key, value, b"spop")
     if effects.observed:
         effects.propagate_instead(db.index, (b"SREM", key, member))
     return bulk(member)

@@ -8,13 +8,13 @@ from itertools import chain
 from typing import Final
 
 from ...slots.keyspec import one_key
-from ..batches import Replies, encoded, maybe_homes_of, run_singly
+from ..batches import Replies, encoded, maybe_columns, maybe_shared, run_singly
 from ..database import Value
 from ..errors import NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
 from ..registry import command
 from ..resp.alike import Requests
 from ..resp.bulks import flat_row
-from ..resp.encoder import BULK_PREFIXES, CRLF, EMPTY_ARRAY, OK, ZERO, integer
+from ..resp.encoder import EMPTY_ARRAY, OK, ZERO, bulk, integer
 from ..session import Session
 from ..values.numbers import parse_integer
 from ..values.streamentries import StreamId
@@ -76,26 +76,37 @@ _ADDED_TOO_SMALL: Final = CommandError(
 # --- adding ----------------------------------------------------------------------------------
 
 
-def _maybe_added(home: dict[bytes, Value], requests: Requests, now_ms: int) -> list[bytes] | None:
+def _maybe_added(
+    stream: StreamValue, columns: list[tuple[bytes, ...]], now_ms: int
+) -> list[bytes] | None:
     """The IDs of entries that were all added to one stream; None: nothing is done."""
-    key, count = requests[0][1], len(requests)
-    stream = home.get(key)
-    if type(stream) is not StreamValue or [args[2] for args in requests].count(b"*") != count:
-        return None
-    if [args[1] for args in requests].count(key) != count:
+    count = len(columns[2])
+    if columns[2].count(b"*") != count:
         return None
     entry_id = stream.maybe_next_id(now_ms)
-    rows = [tuple(args[3:]) for args in requests]
     if (
         entry_id is None
         or entry_id[1] + count > LARGEST_SEQUENCE
-        or sum(map(len, chain.from_iterable(rows))) > _LONGEST_ENTRY
+        or sum(map(len, chain.from_iterable(columns[3:]))) > _LONGEST_ENTRY
     ):
         return None
-    stream.append_run(entry_id, rows)
+    stream.append_run(entry_id, list(zip(*columns[3:], strict=True)))
     milliseconds, sequence = entry_id
-    opening = b"%d-" % milliseconds
-    return [b"%b%d" % (opening, number) for number in range(sequence, sequence + count)]
+    text_of = (b"%d-%%d" % milliseconds).__mod__
+    return list(map(text_of, range(sequence, sequence + count)))
+
+
+def _maybe_add(home: dict[bytes, Value], args: list[bytes], now_ms: int) -> bytes | None:
+    """The reply to the plainest XADD, with fields as there must be; None: nothing is done."""
+    stream = home.get(args[1])
+    if type(stream) is not StreamValue or args[2] != b"*":
+        return None
+    entry_id = stream.maybe_next_id(now_ms)
+    fields = tuple(args[3:])
+    if entry_id is None or sum(map(len, fields)) > _LONGEST_ENTRY:
+        return None
+    stream.append(entry_id, fields)
+    return bulk(b"%d-%d" % entry_id)
 
 
 def _xadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
@@ -103,28 +114,28 @@ def _xadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     length = len(requests[0])
     if length < 5 or not length & 1:
         return None
-    homes = maybe_homes_of(session, requests, length)
-    if homes is None:
+    columns = maybe_columns(requests, length)
+    if columns is None:
         return None
+    keys = columns[1]
     now_ms = session.machine.clock.now_ms
-    texts = _maybe_added(homes[0], requests, now_ms)
+    stream = maybe_shared(session, keys)
+    texts = _maybe_added(stream, columns, now_ms) if type(stream) is StreamValue else None
     if texts is not None:
         session.db.effects.dirty += len(texts)
-        return Replies(flat_row, texts)
+        return Replies(flat_row, texts, bulk)
+    homes = session.db.maybe_homes(keys)
+    if homes is None:
+        return None
     replies: list[bytes] = []
     added = 0
     for home, args in zip(homes, requests, strict=True):
-        stream = home.get(args[1])
-        if type(stream) is StreamValue and args[2] == b"*":
-            entry_id = stream.maybe_next_id(now_ms)
-            fields = tuple(args[3:])
-            if entry_id is not None and sum(map(len, fields)) <= _LONGEST_ENTRY:
-                stream.append(entry_id, fields)
-                added += 1
-                text = b"%d-%d" % entry_id
-                replies.append(BULK_PREFIXES[len(text)] + text + CRLF)
-                continue
-        replies.append(run_singly(session, b"XADD", args))
+        reply = _maybe_add(home, args, now_ms)
+        if reply is None:
+            reply = run_singly(session, b"XADD", args)
+        else:
+            added += 1
+        replies.append(reply)
     session.db.effects.dirty += added
     return encoded(replies)
 
@@ -144,15 +155,20 @@ def _xadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
 )
 def xadd(session: Session, args: list[bytes]) -> bytes:
     """Adds an entry at the end of a stream; returns its ID."""
-    machine = session.machine
+    machine, db = session.machine, session.db
+    key = args[1]
+    home = db.maybe_home(key)
+    if home is not None and len(args) & 1 and not db.effects.observed:
+        reply = _maybe_add(home, args, machine.clock.now_ms)
+        if reply is not None:
+            db.effects.dirty += 1
+            return reply
     options = AUTOMATIC if args[2] == b"*" else parse_options(machine, args, True)
     fields = tuple(args[options.id_position + 1 :])
     if len(fields) < 2 or len(fields) % 2:
         raise wrong_arity("xadd")
     if options.entry_id == ZERO_ID and options.has_sequence:
         raise _ID_IS_ZERO
-    db = session.db
-    key = args[1]
     stream = db.typed_for_write(key, StreamValue)
     is_new = stream is None
     if stream is None:

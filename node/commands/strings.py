@@ -92,6 +92,10 @@ def get(session: Session, args: list[bytes]) -> bytes:
     return bulk(value)
 
 
+def _ok(request: list[bytes]) -> bytes:
+    return OK
+
+
 def _oks(requests: Sequence[list[bytes]]) -> bytes:
     return OK * len(requests)
 
@@ -102,7 +106,7 @@ def _set_many(session: Session, requests: Requests) -> Replies[list[bytes]] | No
     if keys is None:
         return None
     session.db.set_many(keys, [args[2] for args in requests])
-    return Replies(_oks, requests)
+    return Replies(_oks, requests, _ok)
 
 
 @command(

@@ -1,6 +1,9 @@
 """Pipelines of one and the same sorted-set command in one go; see `batches`."""
 
-from ..batches import Replies, encoded, maybe_homes_of, run_singly
+from collections import deque
+from collections.abc import Sequence
+
+from ..batches import Replies, encoded, maybe_columns, maybe_shared, run_singly
 from ..resp.alike import Requests
 from ..resp.encoder import ONE, ZERO, integer
 from ..session import Session
@@ -8,11 +11,11 @@ from ..values.numbers import parse_float
 from ..values.zsetvalue import ZSetValue
 
 
-def put_score(value: ZSetValue, member: bytes, score: float) -> None:
-    """Add a member, or give it another score."""
+def put_score(value: ZSetValue, member: bytes, score: float) -> float | None:
+    """Add a member, or give it another score; returns the one that it had, None: it is new."""
     if not score and _keeps_plain_zero(value, member):
         score = 0.0
-    value.put(member, score)
+    return value.put(member, score)
 
 
 def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
@@ -26,9 +29,34 @@ def _keeps_plain_zero(value: ZSetValue, member: bytes) -> bool:
     )
 
 
+def _put_many(
+    session: Session, value: ZSetValue, members: Sequence[bytes], scores: list[float]
+) -> Replies[bytes]:
+    # Whatever is needed of memory is on its way at once: see `look_up`.
+    deque(map(value.get, members), 0)
+    replies: list[bytes] = []
+    changed = 0
+    for member, score in zip(members, scores, strict=True):
+        old = put_score(value, member, score)
+        if old != score:
+            changed += 1
+        replies.append(ONE if old is None else ZERO)
+    session.db.effects.dirty += changed
+    return encoded(replies)
+
+
 def zadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of ZADDs of one member each, without options, in one go."""
-    homes = maybe_homes_of(session, requests, 4)
+    columns = maybe_columns(requests, 4)
+    if columns is None:
+        return None
+    keys = columns[1]
+    value = maybe_shared(session, keys)
+    if type(value) is ZSetValue:
+        scores = [score for score in map(parse_float, columns[2]) if score is not None]
+        if len(scores) == len(keys):
+            return _put_many(session, value, columns[3], scores)
+    homes = session.db.maybe_homes(keys)
     if homes is None:
         return None
     replies: list[bytes] = []
@@ -39,10 +67,8 @@ def zadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
         if type(value) is not ZSetValue or score is None:
             replies.append(run_singly(session, b"ZADD", args))
             continue
-        member = args[3]
-        old = value.get(member)
+        old = put_score(value, args[3], score)
         if old != score:
-            put_score(value, member, score)
             changed += 1
         replies.append(ONE if old is None else ZERO)
     session.db.effects.dirty += changed
@@ -52,10 +78,19 @@ def zadd_many(session: Session, requests: Requests) -> Replies[bytes] | None:
 def zrank_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of ZRANKs, without options, in one go."""
     db = session.db
-    homes = maybe_homes_of(session, requests, 3)
+    columns = maybe_columns(requests, 3)
+    if columns is None:
+        return None
+    keys = columns[1]
+    null = session.encoder.null
+    value = maybe_shared(session, keys)
+    if type(value) is ZSetValue:
+        ranks = value.ranks(columns[2])
+        db.hits += len(ranks)
+        return encoded([null if rank is None else integer(rank) for rank in ranks])
+    homes = db.maybe_homes(keys)
     if homes is None:
         return None
-    null = session.encoder.null
     replies: list[bytes] = []
     hits = 0
     for home, args in zip(homes, requests, strict=True):

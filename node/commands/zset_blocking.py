@@ -7,7 +7,7 @@ is always the plain form of what happened: ZPOPMIN or ZPOPMAX.
 from typing import Final
 
 from ...slots.keyspec import key_range, keynum, one_key
-from ..batches import Replies, encoded, maybe_homes_of, run_singly
+from ..batches import Replies, encoded, maybe_shared, run_singly, same_keys
 from ..blocking import parse_timeout_ms
 from ..errors import MUST_BE_POSITIVE, SYNTAX
 from ..registry import command
@@ -17,7 +17,7 @@ from ..session import Session
 from ..values.numbers import parse_integer
 from ..values.zsetvalue import ZSetValue
 from .arguments import parse_pop_of_many
-from .zsets import Pair, announce_removal, nested_pairs, pairs_reply, score_reply
+from .zsets import Pair, announce_removal, nested_pairs, pair_reply, pairs_reply, score_reply
 
 _TAKE: Final = (one_key(1, "RW", "ACCESS", "DELETE"),)
 _ENDS: Final = (b"MIN", b"MAX")
@@ -35,35 +35,47 @@ def _take(
     return pairs
 
 
-def _flat_pair(session: Session, pair: Pair) -> bytes:
-    return bulk(pair[0]) + score_reply(session, pair[1])
-
-
 # --- one key -------------------------------------------------------------------------------------
 
 
 def _pop(session: Session, args: list[bytes], is_lowest: bool) -> bytes:
+    db = session.db
+    key = args[1]
     count = 1
-    if len(args) > 2:
+    if len(args) == 2:
+        home = db.maybe_home(key)
+        value = None if home is None else home.get(key)
+        if type(value) is ZSetValue and len(value) > 1:
+            db.effects.dirty += 1
+            return pair_reply(session, value.pop_end(not is_lowest))
+    else:
         if len(args) > 3:
             raise SYNTAX
         number = parse_integer(args[2])
         if number is None or number < 0:
             raise MUST_BE_POSITIVE
         count = number
-    key = args[1]
-    value = session.db.typed_for_write(key, ZSetValue)
+    value = db.typed_for_write(key, ZSetValue)
     if value is None or not count:
         return EMPTY_ARRAY
     pairs = _take(session, key, value, is_lowest, count)
     if len(args) == 2:
-        return b"*2\r\n" + _flat_pair(session, pairs[0])
+        return pair_reply(session, pairs[0])
     return pairs_reply(session, pairs)
 
 
 def _pop_many(session: Session, requests: Requests, is_lowest: bool) -> Replies[bytes] | None:
     """A pipeline of pops of one member each in one go."""
-    homes = maybe_homes_of(session, requests, 2)
+    keys = same_keys(requests, 2)
+    if keys is None:
+        return None
+    effects = session.db.effects
+    value = maybe_shared(session, keys)
+    if type(value) is ZSetValue and len(value) > len(keys):
+        effects.dirty += len(keys)
+        pairs = value.pop_lowest(len(keys)) if is_lowest else value.pop_highest(len(keys))
+        return encoded([pair_reply(session, pair) for pair in pairs])
+    homes = session.db.maybe_homes(keys)
     if homes is None:
         return None
     replies: list[bytes] = []
@@ -71,13 +83,14 @@ def _pop_many(session: Session, requests: Requests, is_lowest: bool) -> Replies[
     for home, args in zip(homes, requests, strict=True):
         value = home.get(args[1])
         if type(value) is ZSetValue and len(value) > 1:
-            pair = value.pop_end(is_last=not is_lowest)
+            replies.append(pair_reply(session, value.pop_end(not is_lowest)))
             taken += 1
-            replies.append(b"*2\r\n" + bulk(pair[0]) + score_reply(session, pair[1]))
+        elif value is None:
+            replies.append(EMPTY_ARRAY)
         else:
             # The last member takes the key along.
             replies.append(run_singly(session, _COMMANDS[is_lowest], args))
-    session.db.effects.dirty += taken
+    effects.dirty += taken
     return encoded(replies)
 
 
@@ -156,7 +169,7 @@ class _Pop:
         if self.count is None:
             pair = _take(session, key, value, self.is_lowest, 1)[0]
             effects.propagate_instead(session.db.index, (name, key))
-            return b"*3\r\n" + bulk(key) + _flat_pair(session, pair)
+            return b"*3\r\n" + bulk(key) + bulk(pair[0]) + score_reply(session, pair[1])
         pairs = _take(session, key, value, self.is_lowest, self.count)
         effects.propagate_instead(session.db.index, (name, key, b"%d" % len(pairs)))
         return b"*2\r\n" + bulk(key) + nested_pairs(session, pairs)

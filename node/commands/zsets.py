@@ -20,6 +20,7 @@ from ..resp.encoder import (
     array,
     bulk,
     integer,
+    pack_bulks,
 )
 from ..session import Session
 from ..values.numbers import format_double_17g, format_double_shortest, parse_float
@@ -55,6 +56,10 @@ _NOT_A_NUMBER: Final = CommandError(b"ERR resulting score is not a number (NaN)"
 #: Whole scores below this are printed as integers by everybody.
 _PLAIN: Final = 1e15
 _SHORT_TEXTS: Final = {float(number): b"%d" % number for number in range(1, 1000)}
+
+#: What is before a member and its score where they are an array, by their lengths.
+_PAIR_OPENINGS: Final = [b"*2\r\n" + prefix for prefix in BULK_PREFIXES]
+_SCORE_OPENINGS: Final = [CRLF + prefix for prefix in BULK_PREFIXES]
 
 # --- replies and results -------------------------------------------------------------------------
 
@@ -94,9 +99,21 @@ def pairs_reply(session: Session, pairs: list[Pair]) -> bytes:
     return bulk_row(flat)
 
 
+def pair_reply(session: Session, pair: Pair) -> bytes:
+    """A member with its score, as an array in both dialects."""
+    if session.encoder.protocol == 3:
+        return b"*2\r\n" + bulk(pair[0]) + score_reply(session, pair[1])
+    member, score = pair
+    text = score_text(score)
+    length = len(member)
+    if length >= len(_PAIR_OPENINGS):
+        return pack_bulks((member, text))
+    return b"".join((_PAIR_OPENINGS[length], member, _SCORE_OPENINGS[len(text)], text, CRLF))
+
+
 def nested_pairs(session: Session, pairs: list[Pair]) -> bytes:
     """Members with their scores, each pair an array in both dialects."""
-    return array([b"*2\r\n" + bulk(member) + score_reply(session, s) for member, s in pairs])
+    return array([pair_reply(session, pair) for pair in pairs])
 
 
 def announce_removal(session: Session, key: bytes, value: ZSetValue, event: bytes) -> None:
@@ -158,18 +175,22 @@ def zadd(session: Session, args: list[bytes]) -> bytes:
         return add_scores(session, args, 0)
     db = session.db
     key, member = args[1], args[3]
+    home = db.maybe_home(key)
+    value = None if home is None else home.get(key)
+    if type(value) is ZSetValue:
+        old = put_score(value, member, score)
+        if old != score:
+            db.effects.dirty += 1
+        return ONE if old is None else ZERO
     value = db.typed_for_write(key, ZSetValue)
     if value is None:
         value = ZSetValue(session.machine.limits)
-        put_score(value, member, score)
+        old = put_score(value, member, score)
         db.set(key, value)
+    else:
+        old = put_score(value, member, score)
+    if old != score:
         db.changed(key, "z", b"zadd")
-        return ONE
-    old = value.get(member)
-    if old == score:
-        return ZERO
-    put_score(value, member, score)
-    db.changed(key, "z", b"zadd")
     return ONE if old is None else ZERO
 
 
@@ -369,6 +390,14 @@ def _rank(session: Session, args: list[bytes], name: str, from_top: bool) -> byt
 )
 def zrank(session: Session, args: list[bytes]) -> bytes:
     """Returns how many members stand before one, from the lowest score up."""
+    if len(args) == 3:
+        db = session.db
+        home = db.maybe_home(args[1])
+        value = None if home is None else home.get(args[1])
+        if type(value) is ZSetValue:
+            db.hits += 1
+            rank = value.rank(args[2])
+            return session.encoder.null if rank is None else integer(rank)
     return _rank(session, args, "zrank", from_top=False)
 
 

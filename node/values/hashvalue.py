@@ -16,13 +16,13 @@ from ..memory import LIFETIME_BYTES, bytes_size
 from .fieldexpiry import FieldExpiry
 from .fieldnames import shared_name
 from .limits import DEFAULT_LIMITS, CollectionLimits
+from .roster import Chooser
 from .scancursor import (
     CHECK_MASK,
     GC_HEADER_BYTES,
     INDEX_ENTRY_BYTES,
-    Chooser,
+    Beside,
     Indexed,
-    MemberIndex,
 )
 
 #: Hashes with more fields than this have data for names, hardly shared with other hashes.
@@ -32,14 +32,14 @@ _SHARED_NAMES_UP_TO: Final = 64
 class HashValue(dict[bytes, bytes], Indexed):
     """Field to value."""
 
-    __slots__ = ("_expiry", "_index", "is_compact", "limits")
+    __slots__ = ("_beside", "_expiry", "is_compact", "limits")
 
     def __init__(self, limits: CollectionLimits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         #: Within the limits of a listpack ever since.
         self.is_compact = True
         self._expiry: FieldExpiry | None = None
-        self._index: MemberIndex | None = None
+        self._beside: Beside | None = None
 
     @property
     def encoding(self) -> bytes:
@@ -73,7 +73,7 @@ class HashValue(dict[bytes, bytes], Indexed):
                 or len(value) > longest
             ):
                 self.is_compact = False
-        if self._index is not None:
+        if self._beside is not None:
             self._note_change(field, True)
         return True
 
@@ -89,7 +89,7 @@ class HashValue(dict[bytes, bytes], Indexed):
         if value is not None:
             if self._expiry is not None:
                 self._forget_expiry(field)
-            if self._index is not None:
+            if self._beside is not None:
                 self._note_change(field, False)
             if not len(self) & CHECK_MASK:
                 self._give_back_room()
@@ -174,7 +174,7 @@ class HashValue(dict[bytes, bytes], Indexed):
         for field, value in islice(self.items(), looked_at):
             seen += bytes_size(len(value)) + (0 if shares_names else bytes_size(len(field)))
         total += seen * size // looked_at
-        if self._index is not None:
+        if self._beside is not None:
             total += size * INDEX_ENTRY_BYTES
         if self._expiry is not None:
             total += len(self._expiry.at_ms) * (LIFETIME_BYTES + 64)

@@ -115,6 +115,8 @@ def parse_unsigned(data: bytes) -> int | None:
 
 def parse_float(data: bytes) -> float | None:
     """Read a double strictly, as most commands do."""
+    if len(data) <= _LONGEST_SURE_INTEGER and data.isdigit():
+        return float(data)
     try:
         value = float(data)
     except ValueError:

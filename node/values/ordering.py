@@ -50,7 +50,8 @@ class ScoreOrder:
         starts = range(0, len(members), _LOAD)
         self._member_chunks = [members[start : start + _LOAD] for start in starts]
         self._score_chunks = [array("d", scores[start : start + _LOAD]) for start in starts]
-        self._last_scores = array("d", [chunk[-1] for chunk in self._score_chunks])
+        #: Bisected by each change; so few that a list, which is quicker to search, is no waste.
+        self._last_scores = [chunk[-1] for chunk in self._score_chunks]
         #: Members in each block of chunks; None after the chunks themselves changed.
         self._block_sizes: list[int] | None = None
         #: The rank of each chunk's first member; None unless many asked since the last change.
@@ -102,30 +103,31 @@ class ScoreOrder:
             chunk += 1
         return chunk, rank
 
-    def _chunk_for(self, score: float, member: bytes) -> int:
-        """The first chunk that ends with this member or a later one; one too many for none."""
+    def _locate(self, score: float, member: bytes) -> tuple[int, int]:
+        """The chunk and offset where a member is, or would be; one chunk too many: behind all."""
         last_scores = self._last_scores
         chunk = bisect_left(last_scores, score)
-        if chunk < len(last_scores) and last_scores[chunk] == score:
+        if chunk == len(last_scores):
+            return chunk, 0
+        if last_scores[chunk] == score:
+            # The first chunk that ends with this member or a later one.
             end = bisect_right(last_scores, score, chunk)
-            return bisect_left(self._member_chunks, member, chunk, end, key=_last_of)
-        return chunk
-
-    def _offset_for(self, chunk: int, score: float, member: bytes) -> int:
-        """Where in a chunk a member is, or would be."""
+            chunk = bisect_left(self._member_chunks, member, chunk, end, key=_last_of)
+            if chunk == len(last_scores):
+                return chunk, 0
         scores = self._score_chunks[chunk]
         low = bisect_left(scores, score)
-        if low < len(scores) and scores[low] == score:
+        if scores[low] == score:
             members = self._member_chunks[chunk]
-            if members[low] >= member:
-                return low
-            return bisect_left(members, member, low, bisect_right(scores, score, low))
-        return low
+            if members[low] < member:
+                low = bisect_left(members, member, low, bisect_right(scores, score, low))
+        return chunk, low
 
     def rank(self, score: float, member: bytes) -> int:
         """The rank of a member that is there."""
-        chunk = self._chunk_for(score, member)
-        return self._rank(chunk, self._offset_for(chunk, score, member))
+        chunk, offset = self._locate(score, member)
+        starts = self._starts
+        return self._rank(chunk, offset) if starts is None else starts[chunk] + offset
 
     def rank_of_score(self, score: float, after: bool) -> int:
         """How many members have a lower score, or (`after`) no higher one."""
@@ -179,7 +181,7 @@ class ScoreOrder:
         self._starts = None
         self._questions = 0
         last_scores = self._last_scores
-        chunk = self._chunk_for(score, member)
+        chunk, offset = self._locate(score, member)
         if chunk == len(last_scores):
             if not chunk or len(self._score_chunks[-1]) >= _LOAD:
                 # Ascending scores fill chunks completely: the next one starts a new chunk.
@@ -193,7 +195,6 @@ class ScoreOrder:
             self._score_chunks[chunk].append(score)
             last_scores[chunk] = score
         else:
-            offset = self._offset_for(chunk, score, member)
             scores = self._score_chunks[chunk]
             scores.insert(offset, score)
             self._member_chunks[chunk].insert(offset, member)
@@ -214,11 +215,20 @@ class ScoreOrder:
 
     def remove(self, score: float, member: bytes) -> bytes:
         """A member went; returns the object that was kept for it."""
-        chunk = self._chunk_for(score, member)
-        offset = self._offset_for(chunk, score, member)
+        chunk, offset = self._locate(score, member)
         kept = self._member_chunks[chunk].pop(offset)
         assert kept == member, "the order and the scores disagree"
-        self._shrink(chunk, offset, 1)
+        scores = self._score_chunks[chunk]
+        if offset == len(scores) - 1 or len(scores) <= _LOAD // 4:
+            self._shrink(chunk, offset, 1)
+            return kept
+        # `_shrink`, where no chunk ends elsewhere.
+        del scores[offset]
+        self.count -= 1
+        self._starts = None
+        self._questions = 0
+        if self._block_sizes is not None:
+            self._block_sizes[chunk >> _BLOCK_BITS] -= 1
         return kept
 
     def _shrink(self, chunk: int, start: int, taken: int) -> None:
@@ -271,11 +281,25 @@ class ScoreOrder:
 
     def take_end(self, is_last: bool) -> tuple[bytes, float]:
         """Remove the first or last member; there must be one."""
-        chunk = len(self._score_chunks) - 1 if is_last else 0
-        offset = len(self._score_chunks[chunk]) - 1 if is_last else 0
-        member = self._member_chunks[chunk].pop(offset)
-        score = self._score_chunks[chunk][offset]
-        self._shrink(chunk, offset, 1)
+        chunk = -1 if is_last else 0
+        scores = self._score_chunks[chunk]
+        member = self._member_chunks[chunk].pop(chunk)
+        if len(scores) <= _LOAD // 4:
+            score = scores[chunk]
+            if is_last:
+                self._shrink(len(self._score_chunks) - 1, len(scores) - 1, 1)
+            else:
+                self._shrink(0, 0, 1)
+            return member, score
+        # `_shrink`, where nothing is joined.
+        score = scores.pop(chunk)
+        self.count -= 1
+        self._starts = None
+        self._questions = 0
+        if self._block_sizes is not None:
+            self._block_sizes[chunk] -= 1
+        if is_last:
+            self._last_scores[-1] = scores[-1]
         return member, score
 
     def _take_most(self, start: int, stop: int) -> tuple[list[bytes], list[float]]:

@@ -10,6 +10,7 @@ OBJECT ENCODING says. Values that remember anything else (lifetimes of fields, a
 not the natural one) are not packed, and large ones neither.
 """
 
+import struct
 from array import array
 from collections.abc import Callable
 from itertools import chain
@@ -26,8 +27,8 @@ from .zsetvalue import ZSetValue
 _MOST_ELEMENTS: Final = 256
 _SCORE_BYTES: Final = 8
 _COUNT_BYTES: Final = 2
-#: The narrowest of these that holds all numbers is chosen, as in Redis' intsets.
-_INTEGER_CODES: Final = ((1 << 15, "h"), (1 << 31, "i"), (1 << 63, "q"))
+#: Numbers are laid out in so many bytes each before what is empty in them is left out.
+_WIDE_BYTES: Final = 8
 
 
 class Packed(bytes):
@@ -83,15 +84,40 @@ class PackedSet(Packed):
 
 
 class PackedIntset(Packed):
-    """The code of an array, and its numbers."""
+    """The lowest number, and how far above it each one is.
+
+    The first byte tells how many bytes the lowest takes and how many each of the others, which is
+    as few as will do: Redis' intsets know 2, 4 and 8 only, but need no object around them.
+    """
 
     __slots__ = ()
     type_name = b"set"
 
+    @classmethod
+    def of(cls, numbers: list[int]) -> "PackedIntset":
+        """Different numbers of 64 bits; there must be one."""
+        lowest = min(numbers)
+        # One bit is for the sign.
+        lowest_bytes = lowest.bit_length() // 8 + 1
+        width = max((max(numbers) - lowest).bit_length() + 7, 8) // 8
+        wide = struct.pack(f"<{len(numbers)}Q", *[number - lowest for number in numbers])
+        narrow = bytearray(width * len(numbers))
+        for place in range(width):
+            narrow[place::width] = wide[place::_WIDE_BYTES]
+        head = bytes((lowest_bytes << 4 | width,))
+        return cls(head + lowest.to_bytes(lowest_bytes, "little", signed=True) + narrow)
+
     def unpacked(self, limits: CollectionLimits) -> SetValue:
         """The set."""
+        lowest_bytes, width = divmod(self[0], 16)
+        start = 1 + lowest_bytes
+        lowest = int.from_bytes(self[1:start], "little", signed=True)
+        count = (len(self) - start) // width
+        wide = bytearray(count * _WIDE_BYTES)
+        for place in range(width):
+            wide[place::_WIDE_BYTES] = self[start + place :: width]
         value = SetValue(limits)
-        value.update([b"%d" % number for number in array(chr(self[0]), self[1:])])
+        value.update([b"%d" % (lowest + above) for above in struct.unpack(f"<{count}Q", wide)])
         value.encoding = INTSET
         return value
 
@@ -131,10 +157,7 @@ def _packed_set(value: SetValue) -> Packed | None:
         return None if text is None else PackedSet(text)
     if value.encoding is not INTSET:
         return None
-    numbers = [int(member) for member in value]
-    low, high = min(numbers), max(numbers)
-    code = next(code for limit, code in _INTEGER_CODES if -limit <= low and high < limit)
-    return PackedIntset(code.encode() + array(code, numbers).tobytes())
+    return PackedIntset.of(list(map(int, value)))
 
 
 def _packed_zset(value: ZSetValue) -> Packed | None:

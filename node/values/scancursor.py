@@ -1,4 +1,4 @@
-"""Members by the hash of their text: what SCAN cursors and random picks need and dicts do not have.
+"""Members by the hash of their text: what SCAN cursors need and dicts do not have.
 
 SCAN promises that a member which is there during the whole scan is returned at least once,
 whatever else comes and goes. A cursor here is a threshold in the order of the members' CRC32: the
@@ -10,41 +10,32 @@ an adversary makes. Cursors have 32 bits; 0 starts a scan and ends it.
 `MemberIndex` makes it fast: the members in buckets of about 32 by their leading hash bits, built
 when first asked for (0.3 us a member), then kept exact (0.5 us a change, 18 bytes a member), and
 dropped when there were too many changes since it was last used. Measured against it: a sorted
-array takes 0.4 us a member to build and O(n) a change; walking a set of a million to a random
-place takes milliseconds; a list with tombstones serves random picks only.
+array takes 0.4 us a member to build and O(n) a change.
+
+Random picks have a `Roster`, which is made and dropped in the same way.
 """
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 from zlib import crc32
+
+from .roster import Chooser, Roster
 
 _HASH_BITS: Final = 32
 _BUCKET_SIZE: Final = 32
-#: A bucket drawn at random is refused in proportion to its emptiness; so often, then we count.
-_DRAWS: Final = 64
-#: Up to here walking to a random position is as fast as an index.
+#: Up to here walking to a random position is as fast as a roster.
 WALK_LIMIT: Final = 256
-#: Fewer members in a bucket, on average, are too few: half of all draws would be refused.
+#: With fewer members in a bucket, on average, there are too many buckets.
 _SPARSE_BUCKET: Final = 8
-#: So many changes are no reason to drop the index of a small collection.
+#: So many changes are no reason to drop what a small collection has beside it.
 _KEPT_CHANGES: Final = 64
-
-
-class Chooser(Protocol):
-    """A source of randomness; `random.Random` is one."""
-
-    def randrange(self, stop: int, /) -> int:
-        """A number from 0 to `stop` - 1."""
-
-    def sample(self, population: list[bytes], k: int) -> list[bytes]:
-        """`k` different ones of a list, in random order."""
 
 
 class MemberIndex:
     """The members of one collection by hash. Its owner reports every member that comes or goes."""
 
-    __slots__ = ("_buckets", "_room", "_room_until", "_shift", "changes", "count")
+    __slots__ = ("_buckets", "_shift", "changes", "count")
 
     def __init__(self, members: Collection[bytes]) -> None:
         #: Additions and removals since somebody last looked anything up.
@@ -60,13 +51,6 @@ class MemberIndex:
         self._buckets = buckets
         self._shift = shift
         self.count = count
-        self._find_room()
-
-    def _find_room(self) -> None:
-        #: No bucket has more members.
-        self._room = max(map(len, self._buckets))
-        #: With so few members there may be much less room in use.
-        self._room_until = self.count * 3 // 4
 
     def __iter__(self) -> Iterator[bytes]:
         for bucket in self._buckets:
@@ -74,10 +58,7 @@ class MemberIndex:
 
     def add(self, member: bytes) -> None:
         """A member came."""
-        bucket = self._buckets[crc32(member) >> self._shift]
-        bucket.append(member)
-        if len(bucket) > self._room:
-            self._room = len(bucket)
+        self._buckets[crc32(member) >> self._shift].append(member)
         self.count += 1
         self.changes += 1
         if self.count > len(self._buckets) * (_BUCKET_SIZE * 3):
@@ -87,53 +68,9 @@ class MemberIndex:
         """A member went."""
         self._buckets[crc32(member) >> self._shift].remove(member)
         self.changes += 1
-        self._shrink()
-
-    def _shrink(self) -> None:
-        """One member less: keep the buckets well filled, so that few draws are refused."""
         self.count -= 1
-        if self.count <= self._room_until:
-            if self.count < len(self._buckets) * _SPARSE_BUCKET and len(self._buckets) > 1:
-                self._build(list(self), self.count)
-            else:
-                self._find_room()
-
-    def take(self, rng: Chooser) -> bytes:
-        """One member, each equally likely, which goes."""
-        self.changes = 0
-        buckets = self._buckets
-        room = self._room
-        for _ in range(_DRAWS):
-            number, place = divmod(rng.randrange(len(buckets) * room), room)
-            bucket = buckets[number]
-            if place < len(bucket):
-                member = bucket[place]
-                last = bucket.pop()
-                if place < len(bucket):
-                    bucket[place] = last
-                self._shrink()
-                return member
-        member = self.pick(rng)
-        self.remove(member)
-        return member
-
-    def pick(self, rng: Chooser) -> bytes:
-        """One member, each equally likely."""
-        self.changes = 0
-        buckets = self._buckets
-        room = self._room
-        for _ in range(_DRAWS):
-            # One draw for both: which bucket, and which place in it.
-            number, place = divmod(rng.randrange(len(buckets) * room), room)
-            bucket = buckets[number]
-            if place < len(bucket):
-                return bucket[place]
-        position = rng.randrange(self.count)
-        for bucket in buckets:
-            if position < len(bucket):
-                return bucket[position]
-            position -= len(bucket)
-        raise IndexError("nothing to pick from")
+        if self.count < len(self._buckets) * _SPARSE_BUCKET and len(self._buckets) > 1:
+            self._build(list(self), self.count)
 
     def window(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """The next `count` members (or a few more) from a cursor on, and the cursor after them."""
@@ -195,15 +132,25 @@ INDEX_ENTRY_BYTES: Final = 18
 GC_HEADER_BYTES: Final = 16
 
 
+class Beside:
+    """What a collection keeps beside it, each made when first needed."""
+
+    __slots__ = ("index", "roster")
+
+    def __init__(self) -> None:
+        self.index: MemberIndex | None = None
+        self.roster: Roster | None = None
+
+
 class Indexed:
-    """What collections with a `MemberIndex` share: random picks and scanning.
+    """What collections share that can be scanned and picked from.
 
     The slot is the subclass's: only one base of a class can have any, and `dict` and `set` do.
     """
 
     __slots__ = tuple[str, ...]()
 
-    _index: MemberIndex | None
+    _beside: Beside | None
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -215,10 +162,20 @@ class Indexed:
         raise NotImplementedError
 
     def _indexed(self) -> MemberIndex:
-        index = self._index
-        if index is None:
-            index = self._index = MemberIndex(self)
-        return index
+        beside = self._beside
+        if beside is None:
+            beside = self._beside = Beside()
+        if beside.index is None:
+            beside.index = MemberIndex(self)
+        return beside.index
+
+    def _roster(self) -> Roster:
+        beside = self._beside
+        if beside is None:
+            beside = self._beside = Beside()
+        if beside.roster is None:
+            beside.roster = Roster(self)
+        return beside.roster
 
     def _rebuild(self) -> None:
         """Make the container anew, just large enough."""
@@ -230,23 +187,46 @@ class Indexed:
             self._rebuild()
 
     def _note_change(self, member: bytes, added: bool) -> None:
-        """Keep an existing index exact, or drop it when nobody uses it any more."""
-        index = self._index
-        if index is None:
+        """Keep exact what there is beside, or drop what nobody uses any more."""
+        beside = self._beside
+        if beside is None:
             return
-        if index.changes * 2 > index.count + _KEPT_CHANGES:
-            self._index = None
-        elif added:
-            index.add(member)
-        else:
-            index.remove(member)
+        most = (len(self) + _KEPT_CHANGES) // 2
+        index, roster = beside.index, beside.roster
+        if index is not None:
+            if index.changes > most:
+                beside.index = index = None
+            elif added:
+                index.add(member)
+            else:
+                index.remove(member)
+        if roster is not None:
+            if roster.changes > most:
+                beside.roster = roster = None
+            elif added:
+                roster.add(member)
+            else:
+                roster.remove(member)
+        if index is None and roster is None:
+            self._beside = None
+
+    def _take_random(self, count: int, rng: Chooser) -> list[bytes]:
+        """Random members, fewer than all, for the collection itself to remove."""
+        chosen = self._roster().take(count, rng)
+        beside = self._beside
+        if beside is not None and beside.index is not None:
+            for member in chosen:
+                beside.index.remove(member)
+            if beside.index.changes > (len(self) + _KEPT_CHANGES) // 2:
+                beside.index = None
+        return chosen
 
     def random_member(self, rng: Chooser) -> bytes:
         """Some member, each equally likely; there must be one."""
         size = len(self)
-        if size <= WALK_LIMIT and self._index is None:
+        if size <= WALK_LIMIT:
             return next(islice(self, rng.randrange(size), None))
-        return self._indexed().pick(rng)
+        return self._roster().pick(rng)
 
     def random_members(self, count: int, rng: Chooser) -> list[bytes]:
         """`count` different members (all of them, if there are fewer), in no particular order."""
@@ -255,7 +235,7 @@ class Indexed:
             return list(self)
         if size <= WALK_LIMIT or count * 3 > size:
             return rng.sample(list(self), count)
-        pick = self._indexed().pick
+        pick = self._roster().pick
         chosen: dict[bytes, None] = {}
         while len(chosen) < count:
             chosen[pick(rng)] = None

@@ -40,6 +40,8 @@ def _most_bytes(limits: CollectionLimits) -> int:
 
 def _texts_bytes(fields: Fields, names: Sequence[bytes]) -> int:
     """What an entry takes in a listpack of these master fields, but for its ID."""
+    if len(fields) == 2 and len(names) == 1 and fields[0] == names[0]:
+        return 4 + entry_size(fields[1])
     if len(fields) == 2 * len(names) and fields[::2] == names:
         # Flags, the length of the entry, and its values.
         size = 4 + sum(map(entry_size, fields[1::2]))
@@ -48,6 +50,17 @@ def _texts_bytes(fields: Fields, names: Sequence[bytes]) -> int:
         return size
     size = 2 + integer_entry_size(len(fields) // 2) + integer_entry_size(len(fields) + 4)
     return size + sum(map(entry_size, fields))
+
+
+def _maybe_values(texts: Sequence[Fields], names: Sequence[bytes]) -> list[bytes] | None:
+    """The values of all entries, if they have the master fields each, and no others."""
+    if {*map(len, texts)} != {2 * len(names)}:
+        return None
+    columns = list(zip(*texts, strict=True))
+    for name, column in zip(names, columns[::2], strict=True):
+        if column.count(name) != len(column):
+            return None
+    return list(chain.from_iterable(zip(*columns[1::2], strict=True)))
 
 
 class StreamNode:
@@ -92,10 +105,13 @@ class StreamNode:
 
     def has_room(self, fields: Fields, limits: CollectionLimits) -> bool:
         """Whether Redis would put another entry in here."""
-        if self.listpack_bytes + sum(map(len, fields)) >= _most_bytes(limits):
-            return False
+        most_bytes = limits.stream_node_max_bytes
+        if not 0 < most_bytes <= _LONGEST_LISTPACK:
+            most_bytes = _LONGEST_LISTPACK
         most = limits.stream_node_max_entries
-        return not most or len(self._milliseconds) + self.deleted < most
+        return (
+            not most or len(self._milliseconds) + self.deleted < most
+        ) and self.listpack_bytes + sum(map(len, fields)) < most_bytes
 
     def append(self, entry_id: StreamId, fields: Fields) -> None:
         """Add an entry with a higher ID than any before."""
@@ -103,20 +119,21 @@ class StreamNode:
         if type(texts) is not list:
             texts = self._open()
         milliseconds, sequence = entry_id
-        size = _texts_bytes(fields, self._fields)
         first_milliseconds, first_sequence = self.first_id
-        difference = milliseconds - first_milliseconds
-        size += _SIZES[difference] if difference < _SIZED else integer_entry_size(difference)
-        difference = sequence - first_sequence
-        size += _SIZES[difference] if 0 <= difference < _SIZED else integer_entry_size(difference)
+        later = milliseconds - first_milliseconds
+        further = sequence - first_sequence
         texts.append(fields)
         self._milliseconds.append(milliseconds)
         self._sequences.append(sequence)
+        self.listpack_bytes += (
+            _texts_bytes(fields, self._fields)
+            + (_SIZES[later] if later < _SIZED else integer_entry_size(later))
+            + (_SIZES[further] if 0 <= further < _SIZED else integer_entry_size(further))
+        )
         count = len(texts)
         if count > 127:
             # The counter in the master entry grows, too.
-            size += integer_entry_size(count) - integer_entry_size(count - 1)
-        self.listpack_bytes += size
+            self.listpack_bytes += integer_entry_size(count) - integer_entry_size(count - 1)
         self.last_id = entry_id
 
     def append_run(
@@ -135,10 +152,18 @@ class StreamNode:
         time_bytes = integer_entry_size(milliseconds - first_milliseconds)
         difference = sequence - first_sequence
         taken = 0
+        only = names[0] if len(names) == 1 else None
         for fields in rows:
-            if size + sum(map(len, fields)) >= most_bytes:
+            if len(fields) == 2 and fields[0] == only:
+                # The simplest entries are measured in one go.
+                length = len(fields[0]) + len(fields[1])
+                grown = 4 + entry_size(fields[1])
+            else:
+                length = sum(map(len, fields))
+                grown = _texts_bytes(fields, names)
+            if size + length >= most_bytes:
                 break
-            size += _texts_bytes(fields, names) + time_bytes
+            size += grown + time_bytes
             small = 0 <= difference < _SIZED
             size += _SIZES[difference] if small else integer_entry_size(difference)
             difference += 1
@@ -165,11 +190,10 @@ class StreamNode:
         texts = self._texts
         if isinstance(texts, bytes) or not texts:
             return
-        names = self._fields
-        width = 2 * len(names)
+        values = _maybe_values(texts, self._fields)
         packed: bytes | None
-        if all(len(fields) == width and fields[::2] == names for fields in texts):
-            packed = maybe_pack([value for fields in texts for value in fields[1::2]])
+        if values is not None:
+            packed = maybe_pack(values)
         else:
             packed = maybe_pack(list(chain.from_iterable(texts)))
             self._widths = array("L", map(len, texts))

@@ -88,20 +88,25 @@ class StreamValue:
 
     def maybe_next_id(self, now_ms: int) -> StreamId | None:
         """The ID that `*` stands for; None if there is no higher one left."""
-        if now_ms > self.last_id[0]:
+        milliseconds, sequence = self.last_id
+        if now_ms > milliseconds:
             return now_ms, 0
+        if sequence < _LARGEST_HALF:
+            return milliseconds, sequence + 1
         return maybe_id_after(self.last_id)
 
     def append(self, entry_id: StreamId, fields: Fields) -> None:
         """Add an entry: `fields` are field, value, field, value ...; the ID is the highest ever."""
         assert entry_id > self.last_id
         nodes = self._nodes
-        if not nodes or not nodes[-1].has_room(fields, self.limits):
-            if nodes:
-                nodes[-1].pack()
-            nodes.append(StreamNode(entry_id, fields))
+        node = nodes[-1] if nodes else None
+        if node is None or not node.has_room(fields, self.limits):
+            if node is not None:
+                node.pack()
+            node = StreamNode(entry_id, fields)
+            nodes.append(node)
             self._firsts.append(entry_id)
-        nodes[-1].append(entry_id, fields)
+        node.append(entry_id, fields)
         self.last_id = entry_id
         self.entries_added += 1
         self.length += 1

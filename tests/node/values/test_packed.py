@@ -1,5 +1,6 @@
 """Packed collections come back as they were, to all that clients can see."""
 
+from collections.abc import Iterable
 from math import copysign, inf
 from random import Random
 from typing import Any
@@ -89,6 +90,29 @@ def test_sets_of_integers(number: int) -> None:
 def test_the_largest_integers() -> None:
     members = [b"-9223372036854775808", b"9223372036854775807"]
     assert there_and_back(set_of(*members)).members() == members
+
+
+@given(st.sets(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=40))
+def test_any_integers(numbers: set[int]) -> None:
+    members = [b"%d" % number for number in sorted(numbers)]
+    assert there_and_back(set_of(*members)).members() == members
+
+
+@pytest.mark.parametrize(
+    ("numbers", "size"),
+    [
+        # The lowest, and a byte for each.
+        (range(5, 13), 1 + 1 + 8),
+        (range(1_000_000, 1_000_008), 1 + 3 + 8),
+        (range(-4, 252), 1 + 1 + 256),
+        (range(0, 800_000, 100_000), 1 + 1 + 8 * 3),
+        ((-(2**63), 2**63 - 1), 1 + 9 + 2 * 8),
+    ],
+)
+def test_integers_take_as_few_bytes_as_will_do(numbers: Iterable[int], size: int) -> None:
+    packed = maybe_packed(set_of(*(b"%d" % number for number in numbers)))
+    assert packed is not None
+    assert len(packed) == size
 
 
 @given(st.dictionaries(TEXTS, st.floats(allow_nan=False), min_size=1, max_size=40))

@@ -101,35 +101,13 @@ def test_a_strange_cursor_ends_the_scan() -> None:
     assert value.scan(2**32 - 1, 10)[0] == 0
 
 
-def test_random_picks_are_fair(seed: int) -> None:
-    rng = Random(f"{seed} fair")
-    value = SetValue.from_members(b"%d" % number for number in range(600))
-    for number in range(0, 600, 2):
-        value.take(b"%d" % number)
-    for number in range(600, 900):
-        value.insert(b"%d" % number)
-    counts = dict.fromkeys(value, 0)
-    for _ in range(len(value) * 30):
-        counts[value.random_member(rng)] += 1
-    assert min(counts.values()) > 5
-    assert max(counts.values()) < 70
-
-
-def test_picking_from_a_crowded_bucket_ends() -> None:
-    index = MemberIndex([b"x%d" % number for number in range(640)])
-    index._buckets[0] += [b"same"] * 100_000
-    index.count += 100_000
-    index._room = len(index._buckets[0])
-    rng = Random(5)
-    assert sum(index.pick(rng) == b"same" for _ in range(50)) > 30
-
-
 def test_an_index_follows_growth_and_shrinkage_and_goes_when_unused() -> None:
     value = SetValue()
     for number in range(1000):
         value.insert(b"%d" % number)
     assert value.scan(0, 1)[0] != 0
-    index = value._index
+    assert value._beside is not None
+    index = value._beside.index
     assert index is not None
     for number in range(1000, 1500):
         value.insert(b"%d" % number)
@@ -138,12 +116,12 @@ def test_an_index_follows_growth_and_shrinkage_and_goes_when_unused() -> None:
     for number in range(1490):
         value.take(b"%d" % number)
         value.scan(1, 1)
-    assert value._index is index
+    assert value._beside.index is index
     assert sorted(index) == sorted(value)
     assert len(index._buckets) < 32
     for number in range(100):
         value.insert(b"again%d" % number)
-    assert value._index is None
+    assert value._beside is None
 
 
 def test_what_shrinks_gives_its_room_back(seed: int) -> None:

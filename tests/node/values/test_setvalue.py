@@ -71,6 +71,20 @@ def test_what_is_expected_decides_too(
     assert value.encoding == encoding
 
 
+@given(
+    st.lists(st.sampled_from([b"1", b"2", b"3", b"4", b"5", b"a", b"b", b"c", b"abcdef"])),
+    st.integers(0, 9),
+)
+def test_many_at_once_are_like_one_by_one(members: list[bytes], first: int) -> None:
+    together, apart = SetValue(LIMITS), SetValue(LIMITS)
+    found = [*together.insert_each(members[:first]), *together.insert_each(members[first:])]
+    for member, is_new in zip(members, found, strict=True):
+        apart.expect(1, member)
+        assert apart.insert(member) == is_new
+    assert together == apart
+    assert together.encoding == apart.encoding
+
+
 @pytest.mark.parametrize(
     ("members", "encoding"),
     [(b"1 2", b"intset"), (b"1 a", b"listpack"), (b"a b c d", b"hashtable")],
@@ -85,18 +99,20 @@ def test_results_get_the_most_compact_encoding(members: bytes, encoding: bytes) 
         max_size=80,
     ),
     st.integers(0, 2**32),
-    st.booleans(),
+    st.sampled_from([(), ("index",), ("roster",), ("index", "roster")]),
 )
 def test_members_are_those_of_a_naive_model(
-    steps: list[tuple[str, int]], seed: int, is_indexed: bool
+    steps: list[tuple[str, int]], seed: int, beside: tuple[str, ...]
 ) -> None:
     rng = Random(seed)
     value = SetValue()
     model: set[bytes] = set()
     for action, number in steps:
         member = b"%d" % number
-        if is_indexed:
+        if "index" in beside:
             value._indexed().changes = 0
+        if "roster" in beside:
+            value._roster().changes = 0
         if action == "insert":
             assert value.insert(member) == (member not in model)
             model.add(member)
@@ -111,8 +127,9 @@ def test_members_are_those_of_a_naive_model(
         elif model:
             assert value.random_member(rng) in model
         assert value == model
-        if is_indexed and value._index is not None:
-            assert sorted(value._index) == sorted(model)
+        kept = value._beside
+        for each in (kept.index, kept.roster) if kept is not None else ():
+            assert each is None or sorted(each) == sorted(model)
 
 
 def test_an_intset_lists_its_members_as_numbers() -> None:
