@@ -4,7 +4,9 @@ A field with a lifetime is looked at when its hash is used: what is dead then is
 world hears of it as `HDEL` ahead of the running command. What nobody uses is found by the cycle
 here. It has a list of the hashes whose next field dies soon, and besides walks through all keys,
 slowly: so it also finds the hashes that were loaded, renamed, copied or moved, and the list need
-not know of whatever lies far ahead.
+not know of whatever lies far ahead. The walk begins with the first lifetime that a field gets, and
+rests while a child writes a snapshot: to look at an object is to write to it (it counts who holds
+it), which then makes the system copy its whole page.
 
 A replica, and a node that loads its file, remove nothing: the deletions come from elsewhere. They
 only do not show what is dead.
@@ -131,7 +133,8 @@ class FieldExpiryCycle:
         if keyspace.is_replica or machine.gate.is_loading or not machine.active_expiry:
             return
         ends_at_ns = machine.timer() + _BUDGET_NS
-        self._walk()
+        if machine.limits.has_field_lifetimes and machine.persistence.child is None:
+            self._walk()
         for index, due in self._due.items():
             db = keyspace.database(index)
             while machine.timer() < ends_at_ns:

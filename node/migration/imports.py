@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..machine import Machine
     from .trimming import SlotTrimmer
 
+_IMMORTAL = b"0"
 _BAD_PAYLOAD = b"ERR The payload of a key is damaged"
 _STRANGE_KEY = CommandError(b"ERR A key is in none of the slots of this migration")
 
@@ -51,18 +52,23 @@ class Import:
             raise OUT_OF_MEMORY
         effects = machine.keyspace.effects
         told: list[tuple[bytes, ...]] = []
+        mask, homes, is_plain = self._mask, staging.slots, staging.meter is None
         for key, expiry, payload in zip(words[::3], words[1::3], words[2::3], strict=True):
-            expires_at_ms = parse_integer(expiry)
-            if not self._mask[staging.slot_of(key)] or expires_at_ms is None:
+            expires_at_ms = 0 if expiry == _IMMORTAL else parse_integer(expiry)
+            slot = staging.slot_of(key)
+            if not mask[slot] or expires_at_ms is None:
                 raise _STRANGE_KEY
             if not payload:
                 if staging.delete(key):
                     told.append((b"DEL", key))
                 continue
             value = self._decoded(payload)
-            staging.set(key, maybe_packed(value) or value)
-            if type(value) is HashValue and value.has_expiry:
-                self._has_field_lifetimes = True
+            if type(value) is bytes and is_plain and not staging.volatile_count:
+                homes[slot][key] = value  # `set`, where there is nothing to book
+            else:
+                staging.set(key, maybe_packed(value) or value)
+                if type(value) is HashValue and value.has_expiry:
+                    self._has_field_lifetimes = True
             if expires_at_ms:
                 staging.expire_at(key, expires_at_ms)
             if effects.observed:

@@ -142,6 +142,15 @@ class Persistence:
         if self._machine.config.save and not self._machine.loading.is_active:
             self.save_now()
 
+    def prepare_child(self) -> None:
+        """A child process is about to be started.
+
+        What is counted now costs little; once there is a child, the system first copies each page
+        that the counting touches.
+        """
+        existing = self._machine.keyspace.existing()
+        self.child_keys_total = sum(each.key_count() for each in existing)
+
     def begin_child(self, kind: ChildKind, *, feeds_replicas: bool = False) -> None:
         """A child process was started."""
         machine = self._machine
@@ -149,7 +158,6 @@ class Persistence:
         self.child_feeds_replicas = feeds_replicas
         self.child_started_ms = machine.clock.now_ms
         self.child_copied_bytes = 0
-        self.child_keys_total = sum(each.key_count() for each in machine.keyspace.existing())
         if kind is ChildKind.SNAPSHOT:
             self.dirty_before_child = self.dirty
             self.last_try_ms = machine.clock.now_ms

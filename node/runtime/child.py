@@ -16,6 +16,7 @@ from typing import IO, Final, Protocol
 import trio
 from attrs import frozen
 
+from .gentle import let_parent_go_first
 from .log import RedisLog
 
 _STATUS_PAUSE_S: Final = 0.01
@@ -114,6 +115,7 @@ def start_child(job: Callable[[PipeWriter], int | None], log: RedisLog) -> Child
         return Child(pid, readable)
     code = 1
     try:
+        let_parent_go_first()
         _leave_parent(writable)
         log.role = "C"
         with os.fdopen(writable, "wb") as pipe:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from ..lazyfree import lazy_free_of
 from ..persistence.manifest import ManifestError
 from .loader import LoadError, load_log, load_snapshot
 from .log import RedisLog
@@ -133,9 +132,6 @@ class DataLoader:
 
     def _clear(self) -> None:
         self._machine.functions.clear()
-        garbage = lazy_free_of(self._machine)
         for database in self._machine.keyspace.existing():
-            slots, lifetimes = database.slots, database.volatile
+            # Freed at once: everybody waits anyway, and what is loaded can take the same memory.
             database.clear()
-            garbage.take_dicts(slots)
-            garbage.take_dicts(lifetimes)

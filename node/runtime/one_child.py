@@ -46,6 +46,7 @@ class OneChild:
         nursery, state = self.nursery, self._machine.persistence
         assert nursery is not None, "children need a running server"
         assert state.child is None
+        state.prepare_child()
         started_ns = self._machine.timer()
         try:
             child = start_child(job, self._log)

@@ -49,6 +49,7 @@ class ServerPersistence:
         self._log = log
         self.disk = disk or Disk()
         self.files = LogFiles(machine, self.disk)
+        self.files.close_removed = self._close_apart
         self._loader = DataLoader(machine, self.files, log)
         self.child = OneChild(machine, log)
         self._sync_wanted = trio.Event()
@@ -316,6 +317,13 @@ class ServerPersistence:
         if current is not None:
             self.disk.sync(current)
 
+    def _close_apart(self, descriptor: int) -> None:
+        nursery = self.child.nursery
+        if nursery is None:
+            os.close(descriptor)
+        else:
+            nursery.start_soon(_close_in_thread, descriptor)
+
     # --- switching the log on and off -----------------------------------------------------------
 
     def _on_appendonly(self) -> str | None:
@@ -450,6 +458,11 @@ class ServerPersistence:
         if self.files.descriptor is not None:
             self._write_log(True)
         self.files.close()
+
+
+async def _close_in_thread(descriptor: int) -> None:
+    with trio.CancelScope(shield=True):
+        await trio.to_thread.run_sync(os.close, descriptor)
 
 
 def _temporary_base(directory: str, pid: int) -> str:

@@ -19,14 +19,12 @@ from ..machine import Machine
 from ..migration.coordinator import JobOverError
 from ..migration.exports import Export
 from ..migration.jobs import SlotJob, State
+from ..migration.window import SendWindow
 from ..propagation import encode_command
 from .clock import set_clock
 from .dataplane import DataPlane
 from .tls import TlsContexts, dial
 
-#: More that the target has not acknowledged is not sent: the target reads all that has come at
-#: once, and its clients wait meanwhile.
-_WINDOW_BYTES: Final = 256 * 1024
 #: The slots are closed when no more keys than this must be told again...
 _DIRTY_FEW: Final = 64
 #: ... or after so many rounds: some keys always change.
@@ -58,8 +56,9 @@ class _Link:
         self._stream = stream
         self._reader = hiredis.Reader()
         self._job = job
-        #: Sizes of the pieces under way.
-        self._unanswered: deque[int] = deque()
+        #: Sizes of the pieces under way, and when each was sent.
+        self._unanswered: deque[tuple[int, float]] = deque()
+        self._window = SendWindow()
 
     async def close(self) -> None:
         """Hang up."""
@@ -75,17 +74,19 @@ class _Link:
     async def tell(self, words: Sequence[bytes]) -> None:
         """Send a piece; waits while too much is under way."""
         data = encode_command(words)
-        self._unanswered.append(len(data))
+        self._unanswered.append((len(data), perf_counter()))
         self._job.unacknowledged_bytes += len(data)
         self._job.byte_count += len(data)
         await self._send(data)
-        await self.drain(_WINDOW_BYTES)
+        await self.drain(self._window.limit_bytes)
 
     async def drain(self, most_bytes: int) -> None:
         """Wait until no more than that is under way."""
         while self._job.unacknowledged_bytes > most_bytes:
             await self._answer()
-            self._job.unacknowledged_bytes -= self._unanswered.popleft()
+            size, sent_s = self._unanswered.popleft()
+            self._job.unacknowledged_bytes -= size
+            self._window.on_answer(size, perf_counter() - sent_s)
 
     async def _send(self, data: bytes) -> None:
         try:

@@ -123,6 +123,7 @@ class HashValue(dict[bytes, bytes], Indexed):
         """Give an existing field a lifetime."""
         if self._expiry is None:
             self._expiry = FieldExpiry()
+            self.limits.has_field_lifetimes = True
         self._expiry.expire_at(field, at_ms)
 
     def persist(self, field: bytes) -> bool:

@@ -34,6 +34,9 @@ class CollectionLimits:
     #: Redis 7.2 keeps short lists and short sets of strings in a listpack; Redis 7.0 does neither.
     has_listpack_lists: bool = True
     has_listpack_sets: bool = True
+    #: Some hash of the node has, or had, fields with lifetimes: no directive, but just as common
+    #: to all values. Until then nobody need look for such hashes.
+    has_field_lifetimes: bool = False
 
     def exceeds_list_node(self, size: int, count: int, divisor: int) -> bool:
         """Whether that is too much for one node of a list, or (`divisor`) a part of a node."""

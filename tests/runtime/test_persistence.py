@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -196,6 +197,24 @@ def test_switched_on_and_off_while_running(tmp_path: Path) -> None:
         assert client.call("MGET", "before", "during", "later", "after").items == tuple(
             client.call("ECHO", text) for text in "1234"
         )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_rewrites_leave_no_removed_file_open(tmp_path: Path) -> None:
+    with start(tmp_path, "--appendonly", "yes") as server, client_of(server) as client:
+        directory = Path(f"/proc/{server.pid}/fd")
+        for _ in range(3):
+            client.call("SET", "key", "value")
+            client.call("BGREWRITEAOF")
+            wait_for("the rewrite", lambda: info(client)["aof_rewrite_in_progress"] == "0")
+
+        def is_none_left() -> bool:
+            try:
+                return not any("(deleted)" in os.readlink(each) for each in directory.iterdir())
+            except FileNotFoundError:
+                return False  # closed while we looked
+
+        wait_for("removed files are closed", is_none_left)
 
 
 def test_a_shutdown_that_cannot_save_is_refused(tmp_path: Path) -> None:

@@ -3,8 +3,12 @@
 The same slots with the same keys go from one node to another and back, in three ways: atomically
 between Clustrio nodes, key by key between Clustrio nodes, and key by key between redis-servers
 (both by `redis-cli --cluster reshard`). Meanwhile a client reads and writes keys of the source, in
-moving slots and in others, one request after the other. At the end they go there and back once more
-under redis-py's cluster client, which checks every reply against what it wrote.
+moving slots and in others, one request after the other; the p99 of that is compared with the p99 of
+the seconds before each move. By default 2,000 slots with 40,000 keys move: a move then lasts long
+enough for its p99 to tell how the copying is felt, whereas in a tenth of a second the two moments
+in which nodes.conf must reach the disk would be a hundredth of all requests. At the end they go
+there and back once more under redis-py's cluster client, which checks every reply against what it
+wrote.
 """
 
 import argparse
@@ -322,7 +326,7 @@ def judge(rows: dict[str, dict[str, float]]) -> dict[str, tuple[float, bool]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the exit code is 0 whatever the figures are."""
     parser = argparse.ArgumentParser(prog="python -m clustrio.tools.bench.migration")
-    parser.add_argument("--slots", type=int, default=1000, help="how many slots move")
+    parser.add_argument("--slots", type=int, default=2000, help="how many slots move")
     parser.add_argument("--keys", type=int, default=20, help="how many keys each of them has")
     parser.add_argument("--value-bytes", type=int, default=100, help="the size of their values")
     parser.add_argument("--moves", type=int, default=4, help="how often the slots move")

@@ -13,12 +13,14 @@ from .opcodes import (
     FUNCTION,
     FUNCTION_PRE_GA,
     NEWEST_VERSION,
+    STRING,
     WRITTEN_VERSION,
 )
 from .values_read import read_value
 from .values_write import encode_body, needs_field_expiry
 
 _VERSION_BYTES = 2
+_WRITTEN = WRITTEN_VERSION.to_bytes(_VERSION_BYTES, "little")
 _FOOTER_BYTES = _VERSION_BYTES + CHECKSUM_BYTES
 
 
@@ -28,6 +30,10 @@ class PayloadSealError(CorruptSnapshotError):
 
 def encode_value(value: Value, *, compress: bool = True) -> bytes:
     """A value with the version that its reader must know and a checksum."""
+    if type(value) is bytes:
+        # By far the most frequent one; when slots move, this is most of the work.
+        payload = b"\x00%b%b" % (encode_string(value, compress), _WRITTEN)
+        return payload + checksum(payload).to_bytes(CHECKSUM_BYTES, "little")
     type_number, body = encode_body(value, compress)
     version = FIELD_EXPIRY_VERSION if needs_field_expiry(value) else WRITTEN_VERSION
     payload = b"%c%b%b" % (type_number, body, version.to_bytes(_VERSION_BYTES, "little"))
@@ -48,6 +54,23 @@ def _checked_end(payload: bytes, *, check_checksum: bool) -> int:
     return end
 
 
+def _maybe_plain_string(payload: bytes, end: int) -> bytes | None:
+    """What most payloads are: a string that is not compressed, and not long. None: any other.
+
+    Beyond `end` stands the seal, so that the first bytes are there in any case.
+    """
+    if payload[0] != STRING:
+        return None
+    first = payload[1]
+    if first < 0x40:
+        start, size = 2, first
+    elif first < 0x80:
+        start, size = 3, (first & 0x3F) << 8 | payload[2]
+    else:
+        return None
+    return payload[start:end] if start + size == end else None
+
+
 def decode_value_untrusted(
     payload: bytes,
     limits: CollectionLimits = DEFAULT_LIMITS,
@@ -56,6 +79,9 @@ def decode_value_untrusted(
 ) -> Value:
     """The value of a payload; raises `CorruptSnapshotError`, and `PayloadSealError` of that."""
     end = _checked_end(payload, check_checksum=check_checksum)
+    text = _maybe_plain_string(payload, end)
+    if text is not None:
+        return text
     cursor = Cursor(payload, 0, end)
     try:
         value = read_value(cursor, cursor.byte(), limits)
@@ -72,7 +98,7 @@ def decode_value_untrusted(
 def encode_functions(codes: Iterable[bytes], *, compress: bool = True) -> bytes:
     """Libraries of functions, with version and checksum."""
     parts = [bytes((FUNCTION,)) + encode_string(code, compress) for code in codes]
-    payload = b"".join(parts) + WRITTEN_VERSION.to_bytes(_VERSION_BYTES, "little")
+    payload = b"".join(parts) + _WRITTEN
     return payload + checksum(payload).to_bytes(CHECKSUM_BYTES, "little")
 
 

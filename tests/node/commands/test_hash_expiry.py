@@ -2,6 +2,8 @@
 
 import pytest
 
+from clustrio.node.persistence.status import ChildKind
+
 from ..harness import START_MS, Failure, MemoryNode, Plain
 
 NO_FIELDS = Failure("ERR Mandatory argument FIELDS is missing or not at the right position")
@@ -294,6 +296,46 @@ def test_the_cycle_finds_hashes_under_new_names(node: MemoryNode, change: str) -
     for _ in range(100):
         node.tick()
     assert node.session.db.get(b"other") == {b"b": b"2"}
+
+
+def test_the_cycle_finds_what_dies_far_ahead_but_not_beside_a_child(node: MemoryNode) -> None:
+    node.call("HEXPIRE", "h", 3600, "FIELDS", 1, "a")
+    node.advance(3_600_000)
+    node.machine.persistence.begin_child(ChildKind.SNAPSHOT)
+    for _ in range(100):
+        node.tick()
+    assert node.session.db.get(b"h") == {b"a": b"1", b"b": b"2"}
+    node.machine.persistence.end_child()
+    for _ in range(100):
+        node.tick()
+    assert node.session.db.get(b"h") == {b"b": b"2"}
+
+
+def test_the_cycle_walks_only_where_a_field_ever_had_a_lifetime() -> None:
+    class Watched(list[Plain]):
+        looks = 0
+
+        def __getitem__(self, index: Plain) -> Plain:
+            self.looks += 1
+            return super().__getitem__(index)
+
+    node = MemoryNode()
+    node.call("HSET", "h", "a", "1", "b", "2")
+    db = node.session.db
+    db.slots = slots = Watched(db.slots)
+    node.tick()
+    assert slots.looks == 0
+    node.call("HEXPIRE", "h", 3600, "FIELDS", 1, "a")
+    slots.looks = 0
+    node.tick()
+    assert slots.looks > 0
+    payload = node.call("DUMP", "h")
+    other = MemoryNode()
+    other.call("RESTORE", "h", 0, payload)
+    other.advance(3_600_000)
+    for _ in range(100):
+        other.tick()
+    assert other.session.db.get(b"h") == {b"b": b"2"}
 
 
 def test_the_cycle_takes_much_in_pieces(node: MemoryNode) -> None:

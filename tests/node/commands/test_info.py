@@ -2,6 +2,8 @@
 
 import pytest
 
+from clustrio.node.persistence.status import ChildKind
+
 from ..harness import MemoryNode
 
 TITLES = (
@@ -168,6 +170,22 @@ def test_the_peak_is_noticed_between_two_questions() -> None:
     node.tick()
     node.call("DEL", "big")
     assert int(info(node, "memory")["used_memory_peak"]) > 3_000_000
+
+
+def test_keys_are_counted_before_there_is_a_child_and_nothing_is_measured_beside_it() -> None:
+    node = MemoryNode()
+    node.call("MSET", *range(10))
+    state = node.machine.persistence
+    state.prepare_child()
+    state.begin_child(ChildKind.SNAPSHOT)
+    assert info(node, "persistence")["current_save_keys_total"] == "5"
+    node.call("SET", "big", b"x" * 1_000_000)
+    node.advance(1000)
+    node.tick()
+    assert node.machine.traffic.peak_memory_bytes < 3_000_000
+    state.end_child()
+    node.tick()
+    assert node.machine.traffic.peak_memory_bytes > 3_000_000
 
 
 def test_rates_are_means_of_sixteen_samples() -> None:

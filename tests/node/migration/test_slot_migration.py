@@ -413,6 +413,21 @@ def test_a_source_that_is_never_in_time_tells_everything_all_the_same() -> None:
     assert pair.b.call("DBSIZE") == 20
 
 
+def test_no_message_has_a_hundred_words_or_much_more_than_16_kb() -> None:
+    pair = Pair()
+    pair.a.machine.timer = lambda: 0
+    fill(pair.a, 200)
+    for number in range(200, 240):
+        pair.a.call("SET", key(number), "x" * 3000)
+    pair.begin()
+    pieces: list[list[bytes]] = []
+    while piece := pair.export.next_piece():
+        pieces.append(piece)
+    assert sum(map(len, pieces)) == 240 * 3
+    assert max(map(len, pieces)) == 96
+    assert max(sum(map(len, piece)) for piece in pieces) < 20_000
+
+
 def test_a_target_without_room_ends_the_job() -> None:
     pair = Pair(maxmemory=60_000)
     for number in range(20):

@@ -322,3 +322,16 @@ def test_what_cannot_be_compressed_stays_as_it_is() -> None:
     assert encode_string(noise, True) == encode_length(5000) + noise
     assert len(encode_string(b"x" * 5000, True)) < 100
     assert encode_string(b"x" * 5000, False) == encode_length(5000) + b"x" * 5000
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 255, 256, 16_383, 16_384, 100_000])
+def test_plain_strings_of_all_sizes_come_back_and_must_be_whole(size: int) -> None:
+    text = bytes(number % 251 for number in range(size))
+    payload = encode_value(text, compress=False)
+    assert decode_value_untrusted(payload) == text
+    if size:
+        with pytest.raises(CorruptSnapshotError, match="too early"):
+            decode_value_untrusted(payload[:-11] + payload[-10:], check_checksum=False)
+    # What is left over is passed over.
+    longer = payload[:-10] + b"rest" + payload[-10:]
+    assert decode_value_untrusted(longer, check_checksum=False) == text
