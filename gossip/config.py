@@ -60,6 +60,10 @@ class Bugs:
     """P24: failure reports of nodes that may not vote count."""
     rejoin_at_once: bool = False
     """P03: a primary that was in a minority writes again as soon as it sees a majority."""
+    trust_old_promises: bool = False
+    """What voters promised after one minority counts after the next one as well."""
+    break_promises: bool = False
+    """A voter promises though it has voted, and votes though it has promised."""
 
 
 @frozen

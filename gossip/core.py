@@ -220,6 +220,7 @@ TIMERS: Final[tuple[Callable[[Turn], None], ...]] = (
     _follow_primary,
     manual_failover.on_tick,
     election.on_tick,
+    voting.on_tick,
     replica_migration.on_tick,
     _judge_if_down,
 )

@@ -45,8 +45,9 @@ from .reasons import (
     VoteIgnored,
 )
 from .roles import become_primary
-from .state import Election, Node
+from .state import Node
 from .turn import Turn
+from .undertakings import Election
 
 MIN_STEP_MS: Final = 50
 MAX_STEP_MS: Final = 500

@@ -329,6 +329,13 @@ class VoteRefused:
     reason: VoteRefusal
 
 
+@frozen
+class PromiseGiven:
+    """To a primary that comes out of a minority: we elect nobody in its place for a while."""
+
+    to: NodeId
+
+
 # ---- manual failover -----------------------------------------------------------------------------
 
 
@@ -405,6 +412,7 @@ Event: TypeAlias = (
     | ElectionEnded
     | VoteGranted
     | VoteRefused
+    | PromiseGiven
     | ManualFailoverStarted
     | ManualFailoverRefused
     | PausedOffsetReceived

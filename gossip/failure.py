@@ -79,7 +79,12 @@ def _collectors(turn: Turn) -> list[Node]:
 def _is_overdue(turn: Turn, node: Node) -> bool:
     if node.ping_sent_at is None or node.flags & (NodeFlag.PFAIL | NodeFlag.HANDSHAKE):
         return False
-    if node.is_found_failed:
+    return not node.is_found_failed and is_silent(turn, node)
+
+
+def is_silent(turn: Turn, node: Node) -> bool:
+    """Whether it has owed us an answer for longer than the timeout, whatever it is flagged."""
+    if node.ping_sent_at is None:
         return False
     since = node.ping_sent_at
     if node.data_received_at is not None:

@@ -3,27 +3,28 @@
 Owns the state ok / fail. Rules: it is ok if all slots are owned by nodes that have not failed (with
 cluster-require-full-coverage), and a majority of the voters is reached. A primary waits before it
 says ok: 2 s after a start, and clamp(timeout, 0.5 s, 5 s) after a time in a minority, so that it
-can hear whether somebody else owns its slots by now. A voter that was stopped for longer than the
-timeout, or has only just started, may have been replaced: it is as in a minority until a majority
-has answered it since. (To suspect who is silent takes a timeout, and it would serve meanwhile.)
+can hear whether somebody else owns its slots by now; or until a majority has promised that this is
+not so, and will not be (see `promises`). A voter that was stopped for longer than the timeout, or
+has only just started, may have been replaced: it is as in a minority until a majority has answered
+it since. (To suspect who is silent takes a timeout, and it would serve meanwhile.) What came over
+its links while it was stopped is no such answer.
 """
 
 from typing import Final
 
+from . import links, promises
 from .events import (
     HealthChanged,
 )
 from .outputs import ClusterStateChanged
-from .packets import send_ping
 from .reasons import (
+    LinkLoss,
     UnhealthyReason,
 )
 from .state import ALL_SLOTS, ClusterState
 from .turn import Turn
 
 WRITABLE_DELAY_MS: Final = 2_000
-MIN_REJOIN_DELAY_MS: Final = 500
-MAX_REJOIN_DELAY_MS: Final = 5_000
 
 
 def judge(turn: Turn) -> None:
@@ -41,9 +42,16 @@ def judge(turn: Turn) -> None:
     if was_in_minority or state.is_in_minority:
         # It has lasted until now, even if it is over: we look at ticks and at news only.
         state.minority_at = now
+    if state.is_in_minority:
+        promises.on_minority(state)
     is_ok = reason is None
-    if is_ok == state.is_ok or (is_ok and _must_wait(turn)):
+    if is_ok == state.is_ok or (is_ok and _has_just_started(turn)):
         return
+    if is_ok and _must_rejoin_later(turn):
+        promises.ask(turn)
+        return
+    if is_ok:
+        promises.on_opened(state)
     state.is_ok = is_ok
     turn.tell(HealthChanged(is_ok, reason))
     turn.change(ClusterStateChanged(is_ok))
@@ -57,15 +65,21 @@ def serve_at_once(state: ClusterState, now: int) -> None:
 
 
 def on_return(turn: Turn, away_ms: int) -> None:
-    """We were stopped for a while: first we have to know what others did meanwhile."""
+    """We were stopped for a while: first we have to know what others did meanwhile.
+
+    The answers that lie in our links were given before they did it, perhaps: we ask over new ones.
+    """
     state = turn.state
     if away_ms <= turn.config.node_timeout_ms or not state.is_voter(state.myself):
         return
     state.returned_at = turn.now
+    promises.on_minority(state)
     turn.must_judge = True
     for owner in list(state.owners.values()):
-        if owner is not state.myself:
-            send_ping(turn, owner)
+        if owner.is_linked:
+            turn.close_link(owner.link, LinkLoss.STALE)
+            state.await_answer(owner, turn.now)
+            links.maybe_connect(turn, owner)
 
 
 def _is_unheard(turn: Turn) -> bool:
@@ -106,14 +120,16 @@ def _maybe_reason(turn: Turn) -> UnhealthyReason | None:
     return None
 
 
-def _must_wait(turn: Turn) -> bool:
+def _has_just_started(turn: Turn) -> bool:
     state, now = turn.state, turn.now
-    if not state.myself.is_primary:
-        return False
     started = now if state.first_judged_at is None else state.first_judged_at
-    if now - started < WRITABLE_DELAY_MS:
-        return True
-    if state.minority_at is None or turn.config.bugs.rejoin_at_once:
+    return state.myself.is_primary and now - started < WRITABLE_DELAY_MS
+
+
+def _must_rejoin_later(turn: Turn) -> bool:
+    state = turn.state
+    if not state.myself.is_primary or state.minority_at is None or turn.config.bugs.rejoin_at_once:
         return False
-    delay_ms = min(max(turn.config.node_timeout_ms, MIN_REJOIN_DELAY_MS), MAX_REJOIN_DELAY_MS)
-    return now - state.minority_at < delay_ms
+    if turn.now - state.minority_at >= promises.rejoin_delay_ms(turn.config):
+        return False
+    return not promises.are_enough(turn)

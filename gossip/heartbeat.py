@@ -15,7 +15,7 @@ Owns the timers of pings and the order in which a heartbeat is taken in. Rules:
 import heapq
 from typing import Final
 
-from . import epochs, failure, open_slots
+from . import epochs, failure, open_slots, promises
 from .claims import on_claim, tell_newer_owners
 from .events import (
     LateHeartbeat,
@@ -149,7 +149,7 @@ def on_ping(turn: Turn, link: Link, sender: Node, message: Heartbeat) -> None:
     learn_own_address(turn, link, is_meet=isinstance(message, Meet))
     update_address(turn, sender, link, message.header)
     _learn(turn, sender, message)
-    answer(turn, link, sender)
+    answer(turn, link, sender, promises=promises.on_question(turn, sender, message.header))
 
 
 def on_pong(turn: Turn, link: Link, sender: Node, message: Pong) -> None:
@@ -157,6 +157,7 @@ def on_pong(turn: Turn, link: Link, sender: Node, message: Pong) -> None:
     if not link.is_inbound and link is sender.link:
         failure.on_pong(turn, sender)
     _learn(turn, sender, message)
+    promises.on_answer(turn, sender, message.header)
 
 
 def on_stranger_ping(turn: Turn, link: Link, message: Ping | Meet) -> None:

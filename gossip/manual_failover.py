@@ -32,8 +32,9 @@ from .reasons import (
     ManualEnd,
     RoleReason,
 )
-from .state import ManualFailover, Node
+from .state import Node
 from .turn import Turn
+from .undertakings import ManualFailover
 
 TIMEOUT_MS: Final = 5_000
 PRIMARY_MARGIN_MS: Final = 500

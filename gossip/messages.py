@@ -160,6 +160,10 @@ class Header:
     """Slots served by the sender, or by its primary if the sender is a replica."""
     replica_of: NodeId | None = None
     """Id of the sender's primary; None for a primary and for a replica that has none yet."""
+    asks: int = 0
+    """Ours alone: the number of the question that `promises` answers; 0 for none."""
+    promises: int = 0
+    """Ours alone: "I vote for nobody else to have your slots now", as the question's number."""
 
 
 @frozen

@@ -4,7 +4,8 @@ Owns the choice of the gossip section. Rules: max(3, N/10) members, each in its 
 we suspect, so that reports spread at once, but none whose failure our file alone knows; the
 heartbeats of one tick tell the same, unless there is news in between, since to choose anew for each
 would be most of the work of a tick; extensions go only to peers that have shown that they know
-them; the mark PAUSED goes only to the replica for which we hold our clients.
+them; the mark PAUSED goes only to the replica for which we hold our clients; each ping carries the
+question that we may have (see `promises`).
 """
 
 from typing import Final
@@ -80,9 +81,9 @@ def send_ping(turn: Turn, node: Node) -> None:
     turn.state.await_answer(node, turn.now)
 
 
-def answer(turn: Turn, link: Link, node: Node | None) -> None:
+def answer(turn: Turn, link: Link, node: Node | None, *, promises: int = 0) -> None:
     """Answers a ping on the link that it came over."""
-    turn.send_on(link, _heartbeat(turn, Pong, node))
+    turn.send_on(link, _heartbeat(turn, Pong, node, promises=promises))
 
 
 def send_pong(turn: Turn, node: Node, *first: Node) -> None:
@@ -101,11 +102,16 @@ def broadcast_pong(turn: Turn) -> None:
 
 
 def _heartbeat(
-    turn: Turn, kind: type[Ping] | type[Pong] | type[Meet], node: Node | None, *first: Node
+    turn: Turn,
+    kind: type[Ping] | type[Pong] | type[Meet],
+    node: Node | None,
+    *first: Node,
+    promises: int = 0,
 ) -> Ping | Pong | Meet:
     extended = node is not None and node.flags & NodeFlag.EXTENSIONS_SUPPORTED
+    asks = turn.state.question if kind is Ping else 0
     return kind(
-        turn.header(flags_for(turn, node)),
+        turn.header(flags_for(turn, node), asks=asks, promises=promises),
         gossip_for(turn, *first),
         turn.extensions() if extended else (),
     )

@@ -72,6 +72,7 @@ class VoteRefusal(enum.Enum):
     STALE_SLOTS = "a claimed slot has an owner with a greater epoch"
     NO_MAJORITY = "we are in a minority ourselves"
     NO_DATA = "the candidate has no data, but a sibling has"
+    PROMISED = "we have promised its primary not to just now; we come back to it"
 
 
 class VoteIgnored(enum.Enum):
@@ -127,7 +128,7 @@ class LinkLoss(enum.Enum):
 
     KILLED = "an operator wanted it (DEBUG)"
     SILENT = "no answer and no data for half the timeout"
-    STALE = "it was cut: what comes over it waited for longer than the timeout"
+    STALE = "it was cut, or we stood still: what comes over it may be older than the timeout"
     CONNECT_TIMEOUT = "the connection could not be made in time"
     ADDRESS_CHANGED = "the node moved"
     REPLACED = "the peer has connected anew"

@@ -20,8 +20,16 @@ from typing import TYPE_CHECKING, Final
 from attrs import Factory, define, field
 
 from .limits import SLOT_COUNT, SLOTS_BITMAP_BYTES
-from .messages import NO_SLOTS, GossipEntry, MessageType, NodeFlag, NodeId
+from .messages import (
+    NO_SLOTS,
+    FailoverAuthRequest,
+    GossipEntry,
+    MessageType,
+    NodeFlag,
+    NodeId,
+)
 from .reasons import NotStarted
+from .undertakings import Election, ManualFailover
 
 if TYPE_CHECKING:
     from .inputs import Rng
@@ -121,6 +129,12 @@ class Node:
     voted_at: int | None = None
     """When we last voted for one of its replicas."""
     voted_for: NodeId | None = None
+    voted_epoch: int = 0
+    """Greatest epoch in which we may have voted for somebody else to have its slots."""
+    promised_at: int | None = None
+    """When we last promised to vote for nobody else to have them."""
+    has_promised: int = 0
+    """The number of our last question that it answered by such a promise."""
     orphaned_at: int | None = None
     link: Link | None = None
     """The outbound link, over which we ping it."""
@@ -180,36 +194,6 @@ class Node:
 
 
 @define(eq=False)
-class Election:
-    """Our own candidature."""
-
-    starts_at: int
-    rank: int
-    failed_rank: int
-    is_manual: bool
-    epoch: int | None = None
-    """Set when the votes were asked for."""
-    asked_at: int = 0
-    votes: set[NodeId] = Factory(set)
-    has_rival: bool = False
-    is_overtaken: bool = False
-    """Another shard's candidate asks in the same epoch, or in a later one (and no sibling does)."""
-    early_retries: int = 0
-
-
-@define(eq=False)
-class ManualFailover:
-    """A failover that an operator asked for: at the replica, or at the primary that pauses."""
-
-    ends_at: int
-    replica_id: NodeId | None = None
-    """At the primary: who asked. None at the replica."""
-    primary_offset: int | None = None
-    """At the replica: where the paused primary stands still."""
-    can_start: bool = False
-
-
-@define(eq=False)
 class ClusterState:
     """Everything a node knows about its cluster."""
 
@@ -252,6 +236,16 @@ class ClusterState:
     is_in_minority: bool = False
     returned_at: int | None = None
     """Since when we are back after an absence; None as soon as a majority was heard since."""
+    question: int = 0
+    """The number of the question by which we ask the voters to let us serve; 0 if we do not."""
+    question_count: int = 0
+    asked_at: int = 0
+    voter_since: int | None = None
+    """Since when we have slots, as seen at the ticks."""
+    epoch_before: int | None = None
+    """The current epoch when we came into the minority; None if we are open again since."""
+    deferred: dict[NodeId, tuple[int, FailoverAuthRequest]] = Factory(dict)
+    """The candidates against whom only a promise stands, and since when; see `voting`."""
     replicating_from: NodeId | None = None
     """Whom our node was last told to replicate from."""
     election: Election | None = None

@@ -126,6 +126,8 @@ def loaded_state(
         mask = mask_of(stored_node.slots)
         if mask and node.is_primary:
             state.assign(mask, node)
+        # Nobody remembers for whom that vote was.
+        node.voted_epoch = state.last_vote_epoch
         primary = state.primary_of(node)
         if primary is not None and primary.is_primary:
             primary.flags |= NodeFlag.MIGRATE_TO

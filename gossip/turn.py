@@ -137,7 +137,9 @@ class Turn:
         for node in self.state.members():
             self.send_to(node, message)
 
-    def header(self, message_flags: int = MessageFlag.NONE) -> Header:
+    def header(
+        self, message_flags: int = MessageFlag.NONE, *, asks: int = 0, promises: int = 0
+    ) -> Header:
         """How we see ourselves; a replica shows its primary's slots and epoch."""
         state, config, myself = self.state, self.config, self.state.myself
         shown = state.shard_primary(myself) or myself
@@ -155,6 +157,8 @@ class Turn:
             message_flags=message_flags,
             slots=self.claimed_slots(shown),
             replica_of=myself.replica_of,
+            asks=asks,
+            promises=promises,
         )
 
     def claimed_slots(self, owner: Node) -> bytes:

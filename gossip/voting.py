@@ -3,13 +3,16 @@
 Owns `last_vote_epoch`. Rules, each an early return with its reason: only voters vote; once an
 epoch; for a replica whose primary has failed (or which an operator sent: FORCEACK); not for
 another replica of the same primary within twice the timeout, so that two cannot win one after the
-other; only if none of the claimed slots has an owner with a greater epoch. The vote is on disk
-before it leaves.
+other; only if none of the claimed slots has an owner with a greater epoch, or one whom we have
+promised not to (see `promises`): such a candidate is looked at again when the promise has ended.
+The vote is on disk before it leaves.
 
 Beyond Redis: a candidate with a stale view is told what it missed; one without data does not get a
 vote while a sibling has some; a voter in a minority keeps its vote.
 """
 
+from . import promises
+from .attempts import timeout_ms
 from .claims import tell_newer_owners
 from .events import (
     VoteGranted,
@@ -29,6 +32,8 @@ def on_request(turn: Turn, link: Link, candidate: Node, message: FailoverAuthReq
     refusal = _maybe_refusal(turn, candidate, message)
     if refusal is not None:
         turn.tell(VoteRefused(candidate.node_id, refusal))
+        if refusal is VoteRefusal.PROMISED:
+            state.deferred[candidate.node_id] = (turn.now, message)
         if refusal is VoteRefusal.STALE_SLOTS and not bugs.no_update_on_refusal:
             header = message.header
             tell_newer_owners(turn, candidate, header.config_epoch, header.slots, link)
@@ -37,10 +42,32 @@ def on_request(turn: Turn, link: Link, candidate: Node, message: FailoverAuthReq
     state.last_vote_epoch = state.current_epoch
     if primary is not None:
         primary.voted_at, primary.voted_for = turn.now, candidate.node_id
+    promises.note_vote(turn, mask_of(message.header.slots))
     turn.save(sync=True)
     turn.is_unsaved = bugs.vote_before_sync
     turn.tell(VoteGranted(candidate.node_id, state.current_epoch))
     turn.send_on(link, FailoverAuthAck(turn.header()))
+
+
+def on_tick(turn: Turn) -> None:
+    """Comes back to the candidates against whom only a promise stood."""
+    state = turn.state
+    if not state.is_voter(state.myself):
+        state.voter_since = None
+    elif state.voter_since is None:
+        state.voter_since = turn.now
+    for candidate_id, (asked_at, message) in list(state.deferred.items()):
+        is_over = turn.now - asked_at > 2 * timeout_ms(turn)
+        if not is_over and promises.is_bound(turn, mask_of(message.header.slots)):
+            continue
+        del state.deferred[candidate_id]
+        if is_over:
+            # It does not count votes any more.
+            continue
+        candidate = state.maybe_member(candidate_id)
+        link = None if candidate is None else candidate.inbound or candidate.link
+        if candidate is not None and link is not None and link.is_up:
+            on_request(turn, link, candidate, message)
 
 
 def _maybe_refusal(turn: Turn, candidate: Node, message: FailoverAuthRequest) -> VoteRefusal | None:
@@ -69,6 +96,8 @@ def _maybe_refusal(turn: Turn, candidate: Node, message: FailoverAuthRequest) ->
     is_empty = header.offset == 0 and not is_manual and not bugs.elect_without_data
     if is_empty and any(_is_better(node, candidate) for node in state.replicas_of(primary)):
         return VoteRefusal.NO_DATA
+    if not is_manual and promises.is_bound(turn, mask_of(header.slots)):
+        return VoteRefusal.PROMISED
     return None
 
 

@@ -95,7 +95,9 @@ _HEADER: Final = _layout(
     ("flags", "H", 2250),
     ("state", "B", 2252),
     ("message_flags", "B", 2253),
-    ("unused_message_flags", "2x", 2254),
+    # Two more bytes of message flags, which neither Redis nor Valkey reads, or writes but as 0.
+    ("asks", "B", 2254),
+    ("promises", "B", 2255),
 )
 _GOSSIP: Final = _layout(
     limits.GOSSIP_ENTRY_BYTES,
@@ -201,6 +203,8 @@ def _encode_header(
         header.flags,
         0 if header.cluster_ok else 1,
         message_flags,
+        header.asks,
+        header.promises,
     )
 
 
@@ -280,6 +284,8 @@ def _decode_header(frame: bytes) -> tuple[Header, int, int]:
         flags,
         state,
         message_flags,
+        asks,
+        promises,
     ) = _HEADER.unpack_from(frame)
     if current_epoch > limits.MAX_EPOCH or config_epoch > limits.MAX_EPOCH:
         raise BadPacket(Reason.EPOCH_TOO_LARGE)
@@ -302,6 +308,8 @@ def _decode_header(frame: bytes) -> tuple[Header, int, int]:
         # Replicas of nobody and fresh nodes all share the one empty bitmap.
         NO_SLOTS if slots == NO_SLOTS else slots,
         None if replica_of == _NO_NODE else node_id_untrusted(replica_of),
+        asks,
+        promises,
     )
     return header, gossip_count, extension_count
 

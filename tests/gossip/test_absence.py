@@ -126,3 +126,26 @@ def test_what_waited_in_a_link_is_read_before_the_link_is_given_up() -> None:
     world.run(T)
     dropped = world.events(LinkDropped, "A")
     assert LinkDropped(id_of("B"), LinkLoss.SILENT) not in dropped
+
+
+def test_what_waited_while_we_were_stopped_is_no_answer() -> None:
+    """It was said before, perhaps, by somebody who has elected another one since."""
+    world = World().cluster(3, 1)
+    sim = world.sims["A"]
+    world.latency_ms = 20
+    world.run_until(lambda: all(sim.sees(name).ping_sent_at is not None for name in "BC"))
+    world.freeze("A")
+    world.run(100)
+    world.cut("A")
+    world.run(3 * T)
+    assert world.owner(0) == {"D"}
+    sim.changes.clear()
+    # The timer comes first, and what waited a little later.
+    stalled, sim.stalled = sim.stalled, []
+    sim.is_frozen = False
+    sim.carry_out(sim.core.tick(world.now))
+    world.run(1)
+    for action in stalled:
+        action()
+    world.run(10 * T)
+    assert sim.changes == [ClusterStateChanged(False)]

@@ -17,6 +17,7 @@ from clustrio.gossip.events import (
 )
 from clustrio.gossip.inputs import MessageReceived
 from clustrio.gossip.messages import (
+    Fail,
     FailoverAuthAck,
     FailoverAuthRequest,
     GossipEntry,
@@ -280,16 +281,51 @@ def count_replica_reports(bug: str | None) -> bool:
     return sim.sees("C").is_failed
 
 
-def rejoin_at_once(bug: str | None) -> bool:
+def cut_off(bug: str | None) -> tuple[World, Sim]:
+    """A primary that was in a minority and reaches a majority again, with nobody in its place."""
     world = formed(bug)
     world.cut("A")
     sim = world.sims["A"]
     # Its replica does not stand, so that it stays a primary.
     world.sims["D"].configure(replica_no_failover=True)
     world.run(4 * T)
+    return world, sim
+
+
+def rejoin_at_once(bug: str | None) -> bool:
+    world, sim = cut_off(bug)
+    world.drop = lambda sender, receiver, message: (
+        isinstance(message, Pong) and message.header.promises != 0
+    )
     world.heal()
     world.run_until(lambda: sim.core.state.has_majority)
     return world.run_until(lambda: sim.core.state.is_ok) < T - 200
+
+
+def trust_old_promises(bug: str | None) -> bool:
+    world, sim = cut_off(bug)
+    world.heal()
+    world.run_until(lambda: sim.core.state.is_ok)
+    world.cut("A")
+    world.run(4 * T)
+    world.drop = lambda sender, receiver, message: (
+        isinstance(message, Pong) and message.header.promises != 0
+    )
+    world.heal()
+    world.run_until(lambda: sim.core.state.has_majority)
+    return world.run_until(lambda: sim.core.state.is_ok) < T - 200
+
+
+def break_promises(bug: str | None) -> bool:
+    world, sim = cut_off(bug)
+    world.heal()
+    world.run_until(lambda: sim.core.state.is_ok)
+    replica = world.sims["D"]
+    replica.configure(replica_no_failover=False)
+    # What was said of A before comes only now; the candidate passes it on.
+    give(replica, "B", Fail(own_header(world.sims["B"]).header, id_of("A")))
+    world.run(T - 200)
+    return replica.myself.is_primary
 
 
 HARMS: list[Callable[[str | None], bool]] = [
@@ -316,6 +352,8 @@ HARMS: list[Callable[[str | None], bool]] = [
     count_old_votes,
     count_replica_reports,
     rejoin_at_once,
+    trust_old_promises,
+    break_promises,
 ]
 
 

@@ -74,6 +74,8 @@ EXTENSIONS = (
 )
 MESSAGES: dict[str, Message] = {
     "ping": Ping(HEADER, (ENTRY, evolve(ENTRY, ip="", flags=NodeFlag.NOADDR))),
+    "ping with a question": Ping(evolve(HEADER, asks=255)),
+    "pong with a promise": Pong(evolve(HEADER, promises=1)),
     "pong with nothing": Pong(evolve(HEADER, replica_of=None, ip="", cluster_ok=True)),
     "meet with all extensions": Meet(EXTENDED, (ENTRY,) * 3, EXTENSIONS),
     "ping that only says it understands extensions": Ping(EXTENDED, (ENTRY,)),
@@ -92,6 +94,15 @@ MESSAGES: dict[str, Message] = {
     "unknown type": Ignored(HEADER, 4000, b"anything"),
 }
 ALL_FRAMES = GOLDEN_FRAMES | {name: encode(message) for name, message in MESSAGES.items()}
+
+
+def test_questions_and_promises_are_where_redis_writes_zeros() -> None:
+    plain = encode(Pong(HEADER))
+    asked = encode(Pong(evolve(HEADER, asks=9)))
+    promised = encode(Pong(evolve(HEADER, promises=9)))
+    assert asked == plain[:2254] + b"\x09\x00" + plain[2256:]
+    assert promised == plain[:2254] + b"\x00\x09" + plain[2256:]
+    assert {frame[2254:2256] for frame in GOLDEN_FRAMES.values()} == {bytes(2)}
 
 
 @pytest.mark.parametrize("name", GOLDEN_FRAMES)

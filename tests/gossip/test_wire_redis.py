@@ -147,3 +147,14 @@ def test_a_redis_node_takes_our_other_messages() -> None:
         fields = nodes_line(server, MY_ID).split()
         assert (fields[6], fields[8:]) == ("9", ["0-3"])
         assert "invalid" not in server.log()
+
+
+def test_a_redis_node_promises_nothing() -> None:
+    """It does not look at the bytes of our questions, and leaves those of the answers at 0."""
+    with acquainted() as (server, link, header):
+        link.send(Ping(evolve(header, asks=200, promises=100)))
+        answer = link.receive()
+        assert isinstance(answer, Pong)
+        assert (answer.header.asks, answer.header.promises) == (0, 0)
+        assert nodes_line(server, MY_ID).split()[8:] == ["0-7"]
+        assert "invalid" not in server.log()

@@ -12,7 +12,7 @@ from clustrio.tools.sim.hunts import HUNTS
 from clustrio.tools.sim.swarm import with_bug
 from clustrio.tools.sim.verdict import Verdict
 
-CANARIES = ("ignore_rival_win", "vote_before_sync", "never_arm_ping")
+CANARIES = ("ignore_rival_win", "vote_before_sync", "never_arm_ping", "trust_old_promises")
 
 
 def test_every_bug_has_its_hunt() -> None:

@@ -29,8 +29,9 @@ from clustrio.gossip.reasons import (
     Via,
     VoteRefusal,
 )
-from clustrio.gossip.state import Election, Link, bitmap_of
+from clustrio.gossip.state import Link, bitmap_of
 from clustrio.gossip.turn import Turn
+from clustrio.gossip.undertakings import Election, ManualFailover
 from clustrio.tools.sim.checkers import Checker
 from clustrio.tools.sim.process import Process
 from clustrio.tools.sim.swarm import draw
@@ -287,17 +288,37 @@ def test_identity_of_another(world: World) -> None:
         checker_of(world, "identity").after_message(process, 77, ping_of(other))
 
 
-def test_minority_that_rushes_back(world: World) -> None:
-    process = world.processes[0]
-    state = process.core.state
+@pytest.mark.parametrize("comes_first", [True, False])
+@pytest.mark.parametrize("is_forced", [True, False])
+@pytest.mark.parametrize("later_ms", [500, 1_000])
+def test_minority_that_rushes_back(
+    world: World, comes_first: bool, is_forced: bool, later_ms: int
+) -> None:
+    process, state = world.processes[0], world.processes[0].core.state
+    winner = replica_of(world, process)
     for node in state.owners.values():
         if node is not state.myself:
             node.flags |= 4
     state.is_ok = False
     checker_of(world, "minority").on_tick(process)
-    world.queue.now += 500
-    with pytest.raises(Violation, match="500 ms after it was in a minority"):
-        tell(world, "minority", process, HealthChanged(is_ok=True))
+    state.is_ok = True
+    world.queue.now += later_ms
+    winner.myself.mask = process.myself.mask
+    winner.core.state.manual = ManualFailover(0) if is_forced else None
+    events: list[tuple[Process, Event]] = [
+        (process, HealthChanged(is_ok=True)),
+        (winner, VotesAsked(99)),
+        (winner, ElectionWon(99)),
+    ]
+    if comes_first:
+        events.append(events.pop(0))
+    for who, event in events[:-1]:
+        tell(world, "minority", who, event)
+    if is_forced or later_ms == 1_000:
+        tell(world, "minority", *events[-1])
+        return
+    with pytest.raises(Violation, match="n0 serves 480 ms too early: epoch 99 was won"):
+        tell(world, "minority", *events[-1])
 
 
 def test_minority_that_serves(world: World) -> None:

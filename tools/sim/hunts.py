@@ -49,6 +49,17 @@ RESHARDING: Final[Mapping[str, object]] = {
 }
 """Nothing but slots that move, one after the other, over a slow network."""
 
+CUT_AGAIN: Final[Mapping[str, object]] = {
+    "node_timeout_ms": 1_000,
+    "faults": ("partition", "isolate", "pair", "oneway", "pause"),
+    "fault_interval_ms": 1_000,
+    "fault_length_ms": 1_000,
+    "safety_ms": 60_000,
+    "kill_share": 0.0,
+    "stays_calm": False,
+}
+"""A long time of nothing but nodes that are out of reach for a while."""
+
 HUNTS: Final[Mapping[str, Hunt]] = {
     "raise_epoch_without_slots": Hunt("truth", 60),
     "update_with_unclaimed_slots": Hunt(
@@ -89,4 +100,6 @@ HUNTS: Final[Mapping[str, Hunt]] = {
     "count_old_votes": Hunt("votes", 40, MANY_AT_ONCE),
     "count_replica_reports": Hunt("failure", 10),
     "rejoin_at_once": Hunt("minority", 40),
+    "trust_old_promises": Hunt("minority", 20, CUT_AGAIN),
+    "break_promises": Hunt("minority", 40, CUT_AGAIN),
 }

@@ -1,8 +1,11 @@
-"""P02, P03: a primary in a minority soon refuses writes, and after that does not rush back."""
+"""P02, P03: a primary in a minority soon refuses writes, and after that does not rush back.
+
+It may serve before it has waited if nobody is, or will be in that time, elected in its place.
+"""
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ....gossip.events import Event, HealthChanged
+from ....gossip.events import ElectionWon, Event, HealthChanged, VotesAsked
 from ....gossip.messages import NodeId
 from ....gossip.outputs import Outputs
 from .base import Checker
@@ -17,13 +20,19 @@ class Minority(Checker):
     """Keeps since when each node really is in a minority, and when it last thought so."""
 
     name: ClassVar[str] = "minority"
-    events: ClassVar[tuple[type, ...]] = (HealthChanged,)
+    events: ClassVar[tuple[type, ...]] = (HealthChanged, VotesAsked, ElectionWon)
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self.since: dict[int, int] = {}
         self.voters: dict[int, tuple[NodeId, ...]] = {}
         self.felt_at: dict[tuple[int, int], int] = {}
+        self.waits_until: dict[tuple[int, int], int] = {}
+        """Of those that serve again already: when they would if they had waited."""
+        self.forced: set[tuple[int, int]] = set()
+        """(node, epoch) of the elections that an operator ordered."""
+        self.won: list[tuple[int, int]] = []
+        """(epoch, slots) of the others."""
 
     def on_tick(self, process: "Process") -> None:
         """Where is it?"""
@@ -41,15 +50,33 @@ class Minority(Checker):
         self.since.setdefault(process.index, self.now)
 
     def on_event(self, process: "Process", event: Event, outputs: Outputs) -> None:
-        """It opens again: not before it had time to hear of a new owner of its slots."""
-        felt_at = self.felt_at.get((process.index, process.boot))
-        if not isinstance(event, HealthChanged) or not event.is_ok or felt_at is None:
+        """It opens again, or somebody is elected."""
+        if isinstance(event, VotesAsked):
+            if process.core.state.manual is not None:
+                self.forced.add((process.index, event.epoch))
+        elif isinstance(event, ElectionWon):
+            if (process.index, event.epoch) not in self.forced:
+                self.won.append((event.epoch, process.myself.mask))
+                for other in self.world.processes:
+                    if other.is_up and other is not process:
+                        self.check_rush(other)
+        elif isinstance(event, HealthChanged) and event.is_ok and process.myself.is_primary:
+            key = process.index, process.boot
+            if key in self.felt_at:
+                # Ticks are up to 1 % shorter or longer than ours.
+                delay_ms = min(max(process.config.node_timeout_ms, 500), 5_000) * 98 // 100
+                self.waits_until[key] = self.felt_at[key] + delay_ms
+                self.check_rush(process)
+
+    def check_rush(self, process: "Process") -> None:
+        """Whoever serves before it has waited is in nobody's way."""
+        until, myself = self.waits_until.get((process.index, process.boot), 0), process.myself
+        if self.now >= until or not process.core.state.is_ok:
             return
-        # Ticks are up to 1 % shorter or longer than ours.
-        delay_ms = min(max(process.config.node_timeout_ms, 500), 5_000) * 98 // 100
-        if process.myself.is_primary and self.now - felt_at < delay_ms:
-            waited_ms = self.now - felt_at
-            self.fail(f"{process.name} serves again {waited_ms} ms after it was in a minority")
+        for epoch, mask in self.won:
+            if mask & myself.mask and epoch > myself.config_epoch:
+                early_ms = until - self.now
+                self.fail(f"{process.name} serves {early_ms} ms too early: epoch {epoch} was won")
 
     def on_write(self, write: "Write") -> None:
         """Somebody serves: for how long has it been alone?"""
