@@ -28,10 +28,7 @@ class LatePackets(Checker):
         header = message.header
         if header is None or not isinstance(message, Heartbeat):
             return
-        key = (process.index, process.boot, header.sender)
-        newest = self.seen.get(key, 0)
-        if header.current_epoch >= newest:
-            self.seen[key] = header.current_epoch
+        if header.current_epoch >= self.seen.get((process.index, process.boot, header.sender), 0):
             return
         node = process.core.state.maybe_member(header.sender)
         if node is not None and link_id in process.core.state.links:
@@ -40,7 +37,14 @@ class LatePackets(Checker):
     def after_message(self, process: "Process", link_id: LinkId, message: Message) -> None:
         """Has it changed the sender's role or slots?"""
         header = message.header
-        if self.role is None or header is None:
+        if header is None or not isinstance(message, Heartbeat):
+            return
+        if self.role is None:
+            # A packet over which the link was given up (it came from a stranger's place, say) was
+            # perhaps not taken in.
+            if link_id in process.core.state.links:
+                key = (process.index, process.boot, header.sender)
+                self.seen[key] = max(self.seen.get(key, 0), header.current_epoch)
             return
         node = process.core.state.maybe_member(header.sender)
         if node is not None and (node.replica_of, node.mask) != self.role:
