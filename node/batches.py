@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOOK_UP: Final = dict.get
-#: So many words have requests that are known to be alike.
-_WORDS_ALIKE: Final = 2
 _JOIN: Final = b"".join
 
 
@@ -76,14 +74,15 @@ def look_up(homes: list[dict[bytes, T]], keys: Sequence[bytes]) -> list[T | None
 
 def same_keys(requests: Requests, length: int) -> Sequence[bytes] | None:
     """The first argument of each request, if all have `length` words, and these are proper ones."""
-    if type(requests) is Alike:
-        return requests.seconds if length == _WORDS_ALIKE else None
     columns = maybe_columns(requests, length)
     return None if columns is None else columns[1]
 
 
-def maybe_columns(requests: Requests, length: int) -> list[tuple[bytes, ...]] | None:
+def maybe_columns(requests: Requests, length: int) -> Sequence[Sequence[bytes]] | None:
     """`same_keys` with all other words, too: those of all requests by their place."""
+    if type(requests) is Alike:
+        names = [requests.name] * len(requests)
+        return [names, *requests.columns] if length == 1 + len(requests.columns) else None
     try:
         columns = list(zip(*requests, strict=True))
         if len(columns) != length or set(map(type, requests)) != {list}:

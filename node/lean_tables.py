@@ -100,7 +100,7 @@ def routed_batch(gate: "Gate", batch: BatchFunction) -> BatchFunction:
         if 0 in served:
             try:
                 if type(requests) is Alike:
-                    slots = slots_of(requests.seconds)
+                    slots = slots_of(requests.columns[0])
                 else:
                     slots = slots_of([args[1] for args in requests])
             except (IndexError, TypeError):

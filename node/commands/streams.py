@@ -4,6 +4,7 @@ Replicas are told the ID that `*` stood for, and which entries went where that d
 consumer groups.
 """
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
@@ -77,7 +78,7 @@ _ADDED_TOO_SMALL: Final = CommandError(
 
 
 def _maybe_added(
-    stream: StreamValue, columns: list[tuple[bytes, ...]], now_ms: int
+    stream: StreamValue, columns: Sequence[Sequence[bytes]], now_ms: int
 ) -> list[bytes] | None:
     """The IDs of entries that were all added to one stream; None: nothing is done."""
     count = len(columns[2])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...slots.keyspec import key_range, one_key
-from ..batches import Replies, encoded, refusal, same_keys
+from ..batches import Replies, encoded, maybe_columns, refusal, same_keys
 from ..database import Value
 from ..errors import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE, CommandError, wrong_arity
 from ..registry import command
@@ -92,21 +92,22 @@ def get(session: Session, args: list[bytes]) -> bytes:
     return bulk(value)
 
 
-def _ok(request: list[bytes]) -> bytes:
+def _ok(value: bytes) -> bytes:
     return OK
 
 
-def _oks(requests: Sequence[list[bytes]]) -> bytes:
-    return OK * len(requests)
+def _oks(values: Sequence[bytes]) -> bytes:
+    return OK * len(values)
 
 
-def _set_many(session: Session, requests: Requests) -> Replies[list[bytes]] | None:
+def _set_many(session: Session, requests: Requests) -> Replies[bytes] | None:
     """A pipeline of plain SETs in one go."""
-    keys = same_keys(requests, 3)
-    if keys is None:
+    columns = maybe_columns(requests, 3)
+    if columns is None:
         return None
-    session.db.set_many(keys, [args[2] for args in requests])
-    return Replies(_oks, requests, _ok)
+    values = columns[2]
+    session.db.set_many(columns[1], values)
+    return Replies(_oks, values, _ok)
 
 
 @command(

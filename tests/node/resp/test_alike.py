@@ -24,7 +24,7 @@ def test_equally_long_words_are_cut_out() -> None:
     keys = [b"key:%d" % number for number in range(10)]
     requests = maybe_alike(gets(*keys), 6)
     assert requests is not None
-    assert (requests.name, requests.seconds, len(requests)) == (b"GET", keys, 10)
+    assert (requests.name, requests.columns, len(requests)) == (b"GET", [keys], 10)
     assert requests.data == gets(*keys)
     rows = [[b"GET", key] for key in keys]
     assert list(requests) == rows
@@ -34,6 +34,20 @@ def test_equally_long_words_are_cut_out() -> None:
     assert all(one is other for one, other in zip(requests, requests[:], strict=True))
 
 
+def sets(*pairs: tuple[bytes, bytes]) -> bytes:
+    return b"".join(encode_command([b"SET", *pair]) for pair in pairs)
+
+
+def test_two_words_are_cut_out() -> None:
+    pairs = [(b"key:%d" % number, b"%04d" % number) for number in range(10)]
+    requests = maybe_alike(sets(*pairs), 6)
+    assert requests is not None
+    assert requests.columns == [[key for key, _ in pairs], [value for _, value in pairs]]
+    assert list(requests) == [[b"SET", *pair] for pair in pairs]
+    assert requests.data == sets(*pairs)
+
+
+_SET = sets((b"key:1", b"value"))
 _OTHERS = {
     "nothing": b"",
     "too few": _GET * 5,
@@ -43,7 +57,18 @@ _OTHERS = {
     "other names": (_GET + encode_command([b"SET", b"key:1"])) * 5,
     "names of other lengths": _GET * 8 + encode_command([b"MGET", b"key:"]),
     "one word": encode_command([b"PING"]) * 9,
-    "three words": encode_command([b"SET", b"key:1", b"value"]) * 9,
+    "four words": encode_command([b"HSET", b"key:1", b"field", b"value"]) * 9,
+    "other lengths of third words": sets(*[(b"k", b"%d" % number) for number in range(5, 15)]),
+    "lengths of two words that add up": sets(*[(b"aaa", b"b"), (b"aa", b"bb"), (b"a", b"bbb")] * 3),
+    "lengths of two words that add up later": _SET * 4 + sets((b"key:", b"value1")) + _SET * 4,
+    "a third word without its length": _SET * 4
+    + _SET.replace(b"\r\n$5\r\nva", b"\r\n+5\r\nva")
+    + _SET,
+    "another end of a second word": _SET * 6 + _SET.replace(b"1\r\n$", b"1\n\r$") + _SET,
+    "a third word that is cut": (_SET * 9)[:-7],
+    "zero in front of the third": _SET.replace(b"$5\r\nv", b"$05\r\nv") * 9,
+    "two words, then three": _GET * 6 + _SET * 6,
+    "three words, then two": _SET * 6 + _GET * 6,
     "cut": (_GET * 9)[:-1],
     "a bit more": _GET * 9 + b"*",
     "another end": (_GET * 9)[:-2] + b"xx",
@@ -75,7 +100,10 @@ def test_what_is_cut_is_what_a_parser_reads() -> None:
         words = [bytes(rng.choices(b"a\r\n$*2", k=length)) for _ in range(rng.randrange(1, 6))]
         if length > 3 and rng.random() < 0.5:
             words[rng.randrange(len(words))] = _DECEIVING
-        data = bytearray(gets(*words))
+        if rng.random() < 0.5:
+            data = bytearray(gets(*words))
+        else:
+            data = bytearray(sets(*[(word, word[: length // 2]) for word in words]))
         for _ in range(rng.choice((0, 0, 1, 2))):
             data[rng.randrange(len(data))] = rng.choice(b"0123456789\r\n$*G")
         requests = maybe_alike(bytes(data), 1)
@@ -104,7 +132,7 @@ def test_those_of_several_clients_keep_their_places() -> None:
     assert several is not None
     requests, ends = several
     assert list(ends) == [*accumulate(counts)]
-    assert requests.seconds == [
+    assert requests.columns[0] == [
         b"k%d" % client for client in range(4) for _ in range(counts[client])
     ]
 
@@ -124,7 +152,7 @@ def test_no_client_gets_bytes_of_another(chunks: list[bytes]) -> None:
 
 
 def test_one_name_for_all_or_none() -> None:
-    assert maybe_name(Alike(b"", b"GET", [b"a"])) == b"GET"
+    assert maybe_name(Alike(b"", b"GET", [[b"a"]])) == b"GET"
     assert maybe_name([[b"GET", b"a"], [b"GET"]]) == b"GET"
     assert maybe_name([[b"GET", b"a"], [b"get", b"a"]]) is None
     assert maybe_name([[b"GET"], []]) is None
