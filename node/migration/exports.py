@@ -24,9 +24,8 @@ PIECE_BYTES: Final = 16 * 1024
 #: wait for a message, here and at the target, so that their p99 is about this; pieces three times
 #: as big made the migration no faster, but their p99 several times as long.
 _PIECE_NS: Final = 150_000
-#: Nor does it tell of more keys. PERFORMANCE: like this it has less than a hundred words, which the
-#: target reads with its fast parser; and its clients wait for a tenth of a millisecond, not for a
-#: half.
+#: Nor does it tell of more keys. PERFORMANCE: like this the target's clients wait for a tenth of a
+#: millisecond, not for a half.
 _PIECE_KEYS: Final = 32
 #: What the words of one key cost beside key and payload.
 _OVERHEAD_BYTES: Final = 40

@@ -34,6 +34,8 @@ _HEADS: Final = frozenset([b"*%d\r\n" % count for count in range(1, 10)]) | froz
     [b"*%d\r" % count for count in range(10, 100)]
 )
 _HEAD_BYTES: Final = 4
+#: How requests of 100 to 9999 words begin; wider ones are `WIDE_ARRAY`.
+_LONG_HEAD: Final = re.compile(rb"\*[1-9]\d\d\d?\r\n").match
 _LF: Final = ord("\n")
 _STAR: Final = ord("*")
 _TWO: Final = ord("2")
@@ -108,7 +110,7 @@ class RequestStream:
         """Take bytes as they came from the socket; returns the requests that are whole now."""
         if self.exact is not None:
             return self._finish_exactly(self.exact, data)
-        if data[:_HEAD_BYTES] not in _HEADS:
+        if data[:_HEAD_BYTES] not in _HEADS and _LONG_HEAD(data) is None:
             return self._read_exactly(data) if data else []
         if (
             len(data) > _ALIKE_MIN_BYTES

@@ -203,3 +203,37 @@ def test_long_pipelines_in_chunks_of_one_size(size: int) -> None:
         assert failure is None
         assert len(requests) == count
         assert all(words[1] == b"key:%d" % n for n, words in enumerate(requests))
+
+
+@pytest.mark.parametrize("count", [9, 10, 99, 100, 101, 999, 1000, 9999])
+def test_wide_requests_are_read_by_the_fast_parser(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [b"%d" % number for number in range(count)]
+    sent = encode(*words)
+
+    def refuse(self: ExactParser, data: bytes) -> None:
+        raise AssertionError("the exact parser takes 20 times as long")
+
+    monkeypatch.setattr(ExactParser, "feed", refuse)
+    stream = RequestStream(LIMIT)
+    assert stream.read(sent) == [words]
+    assert stream.settled(stream.read(sent * 3), sent * 3) == [words] * 3
+    assert stream.exact is None
+
+
+@pytest.mark.parametrize(
+    "head", [b"*0100", b"*+100", b"*100\n", b"*1000000", b"*10000", b"*100 ", b"*1_000", b"*999x"]
+)
+@pytest.mark.parametrize("width", [1, 100, 10_000])
+def test_odd_wide_heads_are_read_exactly(head: bytes, width: int) -> None:
+    words = [b"word"] * width
+    sent = head + encode(*words)[len(b"*%d" % width) :] + encode(b"PING")
+    assert read_in_pieces([sent]) == read_exactly(sent)
+
+
+def test_a_wide_request_that_is_cut_anywhere() -> None:
+    words = [b"GET"] + [b"%d" % number for number in range(150)]
+    sent = encode(b"PING") + encode(*words) + encode(b"PING")
+    for place in range(1, len(sent)):
+        assert read_in_pieces([sent[:place], sent[place:]]) == read_exactly(sent)
