@@ -95,12 +95,9 @@ def maybe_columns(requests: Requests, length: int) -> Sequence[Sequence[bytes]] 
 
 
 def maybe_shared(session: "Session", keys: Sequence[bytes]) -> "Value | None":
-    """What stands under the key that all of `keys` are, as `Database.maybe_home` allows."""
+    """What stands under the key that all of `keys` are, as `Database.maybe_value` allows."""
     key = keys[0]
-    if keys.count(key) != len(keys):
-        return None
-    home = session.db.maybe_home(key)
-    return None if home is None else home.get(key)
+    return session.db.maybe_value(key) if keys.count(key) == len(keys) else None
 
 
 def refusal(session: "Session", name: bytes, failure: CommandError) -> bytes:

@@ -292,6 +292,13 @@ class Database:
             return None
         return self.slots[crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)]
 
+    def maybe_value(self, key: bytes) -> Value | None:
+        """What stands in `maybe_home`, in one call; None as well when there would be more to do."""
+        if self.volatile_count or self.effects.wants_events or self.access or self.meter:
+            return None
+        slot = crc_hqx(key, 0) & _MASK if _BRACE not in key else key_slot(key)
+        return self.slots[slot].get(key)
+
     def maybe_homes(self, keys: Sequence[bytes]) -> list[dict[bytes, Value]] | None:
         """`maybe_home` for many keys."""
         if self.volatile_count or self.effects.wants_events or self.access or self.meter:

@@ -83,8 +83,7 @@ def lpush(session: Session, args: list[bytes]) -> bytes:
     """Adds elements at the head of a list, which is made if need be."""
     db = session.db
     key = args[1]
-    home = db.maybe_home(key)
-    value = None if home is None else home.get(key)
+    value = db.maybe_value(key)
     if type(value) is ListValue and value.is_quicklist and len(args) == 3:
         value.push_left(args[2])
         db.effects.dirty += 1
@@ -117,8 +116,7 @@ def rpush(session: Session, args: list[bytes]) -> bytes:
     """Adds elements at the tail of a list, which is made if need be."""
     db = session.db
     key = args[1]
-    home = db.maybe_home(key)
-    value = None if home is None else home.get(key)
+    value = db.maybe_value(key)
     if type(value) is ListValue and value.is_quicklist and len(args) == 3:
         value.push_right(args[2])
         db.effects.dirty += 1
@@ -220,8 +218,7 @@ def lpop(session: Session, args: list[bytes]) -> bytes:
         return _pop_several(session, args, from_left=True)
     db = session.db
     key = args[1]
-    home = db.maybe_home(key)
-    value = None if home is None else home.get(key)
+    value = db.maybe_value(key)
     if type(value) is ListValue and len(value) > 1:
         db.effects.dirty += 1
         return bulk(value.pop_left())
@@ -250,8 +247,7 @@ def rpop(session: Session, args: list[bytes]) -> bytes:
         return _pop_several(session, args, from_left=False)
     db = session.db
     key = args[1]
-    home = db.maybe_home(key)
-    value = None if home is None else home.get(key)
+    value = db.maybe_value(key)
     if type(value) is ListValue and len(value) > 1:
         db.effects.dirty += 1
         return bulk(value.pop_right())

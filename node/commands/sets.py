@@ -219,8 +219,7 @@ def spop(session: Session, args: list[bytes]) -> bytes:
     db = session.db
     key = args[1]
     effects = db.effects
-    home = db.maybe_home(key)
-    value = None if home is None else home.get(key)
+    value = db.maybe_value(key)
     if type(value) is SetValue and len(value) > 1:
         member = value.pop_random(1, session.machine.rng)[0]
         effects.dirty += 1

@@ -43,8 +43,7 @@ def _pop(session: Session, args: list[bytes], is_lowest: bool) -> bytes:
     key = args[1]
     count = 1
     if len(args) == 2:
-        home = db.maybe_home(key)
-        value = None if home is None else home.get(key)
+        value = db.maybe_value(key)
         if type(value) is ZSetValue and len(value) > 1:
             db.effects.dirty += 1
             return pair_reply(session, value.pop_end(not is_lowest))

@@ -175,8 +175,7 @@ def zadd(session: Session, args: list[bytes]) -> bytes:
         return add_scores(session, args, 0)
     db = session.db
     key, member = args[1], args[3]
-    home = db.maybe_home(key)
-    value = None if home is None else home.get(key)
+    value = db.maybe_value(key)
     if type(value) is ZSetValue:
         old = put_score(value, member, score)
         if old != score:
@@ -392,8 +391,7 @@ def zrank(session: Session, args: list[bytes]) -> bytes:
     """Returns how many members stand before one, from the lowest score up."""
     if len(args) == 3:
         db = session.db
-        home = db.maybe_home(args[1])
-        value = None if home is None else home.get(args[1])
+        value = db.maybe_value(args[1])
         if type(value) is ZSetValue:
             db.hits += 1
             rank = value.rank(args[2])

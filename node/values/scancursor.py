@@ -17,7 +17,7 @@ Random picks have a `Roster`, which is made and dropped in the same way.
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 from zlib import crc32
 
 from .roster import Chooser, Roster
@@ -142,6 +142,20 @@ class Beside:
         self.roster: Roster | None = None
 
 
+_Kept = TypeVar("_Kept", MemberIndex, Roster)
+
+
+def _maybe_kept(kept: _Kept, member: bytes, added: bool, most: int) -> _Kept | None:
+    """Tell it of a member that came or went; None: after so many changes it is not worth it."""
+    if kept.changes > most:
+        return None
+    if added:
+        kept.add(member)
+    else:
+        kept.remove(member)
+    return kept
+
+
 class Indexed:
     """What collections share that can be scanned and picked from.
 
@@ -161,18 +175,20 @@ class Indexed:
     def __contains__(self, member: object, /) -> bool:
         raise NotImplementedError
 
-    def _indexed(self) -> MemberIndex:
+    def _what_is_beside(self) -> Beside:
         beside = self._beside
         if beside is None:
             beside = self._beside = Beside()
+        return beside
+
+    def _indexed(self) -> MemberIndex:
+        beside = self._what_is_beside()
         if beside.index is None:
             beside.index = MemberIndex(self)
         return beside.index
 
     def _roster(self) -> Roster:
-        beside = self._beside
-        if beside is None:
-            beside = self._beside = Beside()
+        beside = self._what_is_beside()
         if beside.roster is None:
             beside.roster = Roster(self)
         return beside.roster
@@ -192,33 +208,22 @@ class Indexed:
         if beside is None:
             return
         most = (len(self) + _KEPT_CHANGES) // 2
-        index, roster = beside.index, beside.roster
-        if index is not None:
-            if index.changes > most:
-                beside.index = index = None
-            elif added:
-                index.add(member)
-            else:
-                index.remove(member)
-        if roster is not None:
-            if roster.changes > most:
-                beside.roster = roster = None
-            elif added:
-                roster.add(member)
-            else:
-                roster.remove(member)
-        if index is None and roster is None:
+        if beside.index is not None:
+            beside.index = _maybe_kept(beside.index, member, added, most)
+        if beside.roster is not None:
+            beside.roster = _maybe_kept(beside.roster, member, added, most)
+        if beside.index is None and beside.roster is None:
             self._beside = None
 
     def _take_random(self, count: int, rng: Chooser) -> list[bytes]:
         """Random members, fewer than all, for the collection itself to remove."""
         chosen = self._roster().take(count, rng)
-        beside = self._beside
-        if beside is not None and beside.index is not None:
-            for member in chosen:
-                beside.index.remove(member)
-            if beside.index.changes > (len(self) + _KEPT_CHANGES) // 2:
-                beside.index = None
+        beside = self._what_is_beside()
+        most = (len(self) + _KEPT_CHANGES) // 2
+        for member in chosen:
+            if beside.index is None:
+                break
+            beside.index = _maybe_kept(beside.index, member, False, most)
         return chosen
 
     def random_member(self, rng: Chooser) -> bytes:
